@@ -1,0 +1,5 @@
+//! The command line.
+//!
+//! - *Takes*: answers over gRPC.
+//! - *Gives*: screens.
+//! - *Never*: the kernel, the store.

@@ -1,0 +1,3 @@
+//! `rajut`: command line -> config -> role -> run until signal.
+
+fn main() {}

@@ -1,0 +1,83 @@
+//! The ways out: gRPC query, watch, health and reflection.
+//!
+//! - *Takes*: `Series` and status.
+//! - *Gives*: bytes.
+//! - *Never*: the kernel, pods, aggregate's state.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use tokio::sync::watch;
+
+use crate::{status::StatusCell, store::Store};
+
+/// Where and how much to serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The unix socket.
+    pub socket: PathBuf,
+    /// TCP beside it.
+    pub listen: Option<SocketAddr>,
+    /// Allow TCP beyond loopback without mTLS.
+    pub insecure: bool,
+    /// Streams at once.
+    pub streams: usize,
+    /// Silence after which a stream gets a heartbeat.
+    pub heartbeat: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            socket: PathBuf::from("/run/rajut/rajut.sock"),
+            listen: None,
+            insecure: false,
+            streams: 32,
+            heartbeat: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What the sinks look at.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The history.
+    pub store: Store,
+    /// The state.
+    pub status: StatusCell,
+    /// The sequence number of the newest window; changes with each.
+    pub head: watch::Receiver<u64>,
+}
+
+/// Why serving ended or never began.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The socket or address cannot be bound.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// Socket path or address.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another agent serves there.
+    #[error("another agent already serves on {0}")]
+    InUse(PathBuf),
+    /// TCP beyond loopback needs mTLS, or `--insecure`.
+    #[error("refusing to serve {0} without encryption: use a loopback address, or say --insecure")]
+    Insecure(SocketAddr),
+    /// gRPC ended.
+    #[error("gRPC server failed: {0}")]
+    Grpc(#[from] tonic::transport::Error),
+}
+
+/// Serves until `shutdown` changes.
+///
+/// # Errors
+/// When an address cannot be bound or the server fails.
+pub async fn serve(
+    _config: &Config,
+    _view: View,
+    _shutdown: watch::Receiver<bool>,
+) -> Result<(), ServeError> {
+    Ok(())
+}
