@@ -2,7 +2,7 @@
 //!
 //! `abi` is compiled for both targets. `kern` exists only inside the kernel object.
 
-#![cfg_attr(target_arch = "bpf", no_std)]
+#![cfg_attr(target_arch = "bpf", no_std, feature(core_intrinsics), allow(internal_features))]
 
 pub mod abi;
 #[cfg(target_arch = "bpf")]

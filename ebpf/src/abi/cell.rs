@@ -1,0 +1,70 @@
+//! The numbers of one slot on one shard, and the slots with a fixed meaning.
+
+/// Slot of everything that found no slot of its own.
+pub const OTHER: u32 = 0;
+/// Slot of kernel threads.
+pub const KERNEL: u32 = 1;
+/// Slot of the agent's own threads.
+pub const RAJUT: u32 = 2;
+/// The first slot that a cgroup can claim.
+pub const FIRST: u32 = 3;
+
+/// `Cell::block` when the pool had no block left; user space sets it back to 0 once there are some.
+pub const NO_BLOCK: u32 = u32::MAX;
+
+/// Scheduler numbers of one slot on one shard: one cache line, cumulative, never zeroed.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cell {
+    /// Time on a CPU, ns (`sum_exec_runtime`).
+    pub ran: u64,
+    /// Time ready to run and waiting for a CPU, ns (`sched_info.run_delay`).
+    pub waited: u64,
+    /// The part of `waited` that the cgroup's CPU quota caused, ns.
+    pub quota: u64,
+    /// How many waits: `sched_info.pcount`.
+    pub waits: u64,
+    /// Switches because the thread had to wait for something (`nvcsw`).
+    pub voluntary: u64,
+    /// Switches because the thread was made to (`nivcsw`).
+    pub involuntary: u64,
+    /// The histogram's block plus one; 0 until claimed, or [`NO_BLOCK`].
+    pub block: u32,
+    /// Changes when the slot is given back, so that a task which remembers the slot looks it up again.
+    pub generation: u32,
+    /// Fills the cache line.
+    pub reserved: u64,
+}
+
+/// A histogram's counts; the shape is in [`super::histogram`].
+pub type Block = [u32; super::histogram::SLOTS];
+
+/// What is remembered of a task between two bills: the kernel's own counters as they stood, one cache line.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Task {
+    /// The css_set that `slot` was looked up for.
+    pub cgroups: u64,
+    /// Its slot.
+    pub slot: u32,
+    /// The slot's generation then.
+    pub generation: u32,
+    /// `sched_info.run_delay`.
+    pub waited: u64,
+    /// `se.sum_exec_runtime`.
+    pub ran: u64,
+    /// `sched_info.pcount`, low half.
+    pub waits: u32,
+    /// `nvcsw`, low half.
+    pub voluntary: u32,
+    /// `nivcsw`, low half.
+    pub involuntary: u32,
+    /// Fills the layout.
+    pub reserved: u32,
+    /// The run queue that `throttled` was read from.
+    pub cfs_rq: u64,
+    /// `cfs_rq.throttled_clock_self_time`.
+    pub throttled: u64,
+}
+
+const _: () = assert!(size_of::<Cell>() == 64 && size_of::<Task>() == 64);

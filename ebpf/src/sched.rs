@@ -1,0 +1,279 @@
+//! `sched`: who runs, who waits for a CPU, and why.
+//!
+//! The kernel keeps the exact counters itself: `sum_exec_runtime`, `sched_info.run_delay` and `pcount`, `nvcsw` and
+//! `nivcsw`. So a task is billed when it leaves a CPU, and at each tick while it runs: the growth of its counters since
+//! its last bill, which one word each of task storage remembers. Nothing is stamped, no clock is read, a migration
+//! costs nothing, and a switch that the hook did not see is made up for by the task's next bill.
+
+use core::ffi::c_void;
+
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::{
+        bpf_get_smp_processor_id,
+        generated::{bpf_get_current_task_btf, bpf_probe_read_kernel},
+    },
+    macros::{btf_map, btf_tracepoint},
+    programs::BtfTracePointContext,
+};
+use rajut_ebpf::{
+    abi::{
+        cell::{Cell, OTHER, Task},
+        field::*,
+        ledger::{Ledger, Program},
+    },
+    kern::{
+        cells::{add, cell, observe},
+        constants::{has_prev_state, has_throttled, throttled_offset},
+        ledger::Run,
+        slots,
+        task_storage::TaskStorage,
+    },
+};
+
+#[btf_map]
+static TASKS: TaskStorage<Task> = TaskStorage::new();
+
+/// A task leaves a CPU.
+#[btf_tracepoint(function = "sched_switch")]
+fn sched_switch_exact(ctx: BtfTracePointContext) -> i32 {
+    // SAFETY: the first task of the tracepoint's arguments, typed by BTF.
+    unsafe {
+        let prev = SWITCH_PREV.pointer(ctx.as_ptr().cast());
+        bill(prev, Program::Switch);
+    }
+    0
+}
+
+/// A task is running at the tick. The agent runs this on each CPU, in an interrupt, so that what a task has used so far
+/// is in the window where it was used.
+#[unsafe(link_section = "raw_tp/sched_flush")]
+#[unsafe(no_mangle)]
+extern "C" fn sched_flush(_ctx: *const u8) -> i32 {
+    // SAFETY: the interrupted task, typed by BTF.
+    unsafe {
+        let current = bpf_get_current_task_btf() as *const u8;
+        bill(current, Program::Flush);
+    }
+    0
+}
+
+/// Bills a task for what its counters have grown since its last bill.
+///
+/// # Safety
+/// `task` is a BTF-typed task pointer, and the task cannot run anywhere else meanwhile.
+#[inline(always)]
+unsafe fn bill(task: *const u8, program: Program) {
+    // SAFETY: as above; maps are checked by the verifier, and this CPU has its cells to itself (see `add`).
+    unsafe {
+        let cpu = bpf_get_smp_processor_id();
+        let Some(run) = Run::enter(program, cpu) else { return };
+        let ledger = run.ledger;
+        if TASK_PID.of(task) == 0 {
+            return run.applied();
+        }
+        let Some(saved) = TASKS.get_or_create(task).as_mut() else {
+            (*ledger).no_storage += 1;
+            return;
+        };
+        let Some(cell) = cell_of(task, saved, cpu) else {
+            (*ledger).no_cell += 1;
+            return;
+        };
+        if saved.slot == OTHER {
+            (*ledger).folded += 1;
+        }
+        count(task, saved, cell, ledger);
+        run.applied();
+    }
+}
+
+/// The cell in which the task is counted: the one remembered, while it is in the same css_set and the slot was not
+/// given back.
+#[inline(always)]
+unsafe fn cell_of(task: *const u8, saved: &mut Task, cpu: u32) -> Option<*mut Cell> {
+    // SAFETY: see `bill`.
+    unsafe {
+        let cgroups = TASK_CGROUPS.of(task);
+        let known = cell(cpu, saved.slot)?;
+        if saved.cgroups == cgroups && (*known).generation == saved.generation {
+            return Some(known);
+        }
+        saved.slot = slots::of(task);
+        let found = cell(cpu, saved.slot)?;
+        saved.cgroups = cgroups;
+        saved.generation = (*found).generation;
+        Some(found)
+    }
+}
+
+#[inline(always)]
+unsafe fn count(task: *const u8, saved: &mut Task, cell: *mut Cell, ledger: *mut Ledger) {
+    // SAFETY: see `bill`.
+    unsafe {
+        let ran = TASK_RAN.of(task);
+        add(&raw mut (*cell).ran, ran.wrapping_sub(saved.ran));
+        saved.ran = ran;
+
+        let voluntary = TASK_NVCSW.of(task) as u32;
+        let involuntary = TASK_NIVCSW.of(task) as u32;
+        add(&raw mut (*cell).voluntary, u64::from(voluntary.wrapping_sub(saved.voluntary)));
+        add(&raw mut (*cell).involuntary, u64::from(involuntary.wrapping_sub(saved.involuntary)));
+        saved.voluntary = voluntary;
+        saved.involuntary = involuntary;
+
+        let waited = TASK_WAITED.of(task);
+        let wait = waited.wrapping_sub(saved.waited);
+        saved.waited = waited;
+        if has_throttled() != 0 {
+            let quota = throttled_since(task, saved, wait);
+            if quota != 0 {
+                add(&raw mut (*cell).quota, if quota < wait { quota } else { wait });
+            }
+        }
+        let waits = TASK_WAITS.of(task) as u32;
+        let new = waits.wrapping_sub(saved.waits);
+        if new != 0 {
+            saved.waits = waits;
+            add(&raw mut (*cell).waited, wait);
+            add(&raw mut (*cell).waits, u64::from(new));
+            // More than one: the hook missed a switch. Their sum is known, so each gets its share.
+            let each = if new == 1 { wait } else { wait / u64::from(new) };
+            observe(cell, ledger, each, new);
+        }
+    }
+}
+
+/// How long the task's group was throttled on the task's CPU since the task was billed there: the part of its wait that
+/// the quota caused, where it is not longer than the wait.
+#[inline(always)]
+unsafe fn throttled_since(task: *const u8, saved: &mut Task, wait: u64) -> u64 {
+    // SAFETY: see `bill`.
+    unsafe {
+        let cfs_rq = TASK_CFS_RQ.of(task);
+        let now = CFS_RQ_THROTTLED.of(TASK_CFS_RQ.pointer(task));
+        let mut grown = 0;
+        if cfs_rq == saved.cfs_rq {
+            grown = now.wrapping_sub(saved.throttled);
+        } else if wait != 0 && saved.cfs_rq != 0 {
+            grown = throttled_elsewhere(saved);
+        }
+        saved.cfs_rq = cfs_rq;
+        saved.throttled = now;
+        grown
+    }
+}
+
+/// The same for a task that waited on another CPU's queue and was moved before it ran.
+#[inline(never)]
+unsafe fn throttled_elsewhere(saved: &Task) -> u64 {
+    let mut now = 0u64;
+    // SAFETY: reads kernel memory without faulting. The queue lives as long as its group, and the group as long as a
+    // task is in it; a task that has left the group since may get a number that is none, and then it is refused.
+    let failed = unsafe {
+        bpf_probe_read_kernel(
+            (&raw mut now).cast(),
+            8,
+            (saved.cfs_rq as usize + throttled_offset() as usize) as *const c_void,
+        )
+    };
+    if failed != 0 || now < saved.throttled { 0 } else { now - saved.throttled }
+}
+
+/// The counters of every task that lives as the agent starts: its first bill begins here. A task that is born later
+/// begins at zero.
+#[unsafe(link_section = "iter/task")]
+#[unsafe(no_mangle)]
+extern "C" fn sched_baseline(ctx: *const *const u8) -> i32 {
+    // SAFETY: struct bpf_iter__task is {meta, task}; the task is typed by BTF, and null at the end.
+    unsafe {
+        let task = *ctx.add(1);
+        if task.is_null() {
+            return 0;
+        }
+        if let Some(saved) = TASKS.get_or_create(task).as_mut() {
+            saved.ran = TASK_RAN.of(task);
+            saved.voluntary = TASK_NVCSW.of(task) as u32;
+            saved.involuntary = TASK_NIVCSW.of(task) as u32;
+            saved.waited = TASK_WAITED.of(task);
+            saved.waits = TASK_WAITS.of(task) as u32;
+        }
+    }
+    0
+}
+
+/// The short form, for kernels without task storage: waits are measured since the last migration, so their sum is at
+/// most the kernel's own; a task that is running is billed when it leaves.
+#[btf_tracepoint(function = "sched_switch")]
+fn sched_switch_short(ctx: BtfTracePointContext) -> i32 {
+    // SAFETY: arguments are typed by BTF; maps are checked by the verifier.
+    unsafe {
+        let cpu = bpf_get_smp_processor_id();
+        let Some(run) = Run::enter(Program::Switch, cpu) else { return 0 };
+        let arguments = ctx.as_ptr().cast::<u8>().cast_const();
+        let prev = SWITCH_PREV.pointer(arguments);
+        let next = SWITCH_NEXT.pointer(arguments);
+        let clock = RQ_CLOCK.of(CFS_RQ_RQ.pointer(TASK_CFS_RQ.pointer(next)));
+        let mut complete = true;
+        if TASK_PID.of(prev) != 0 {
+            complete = left(arguments, prev, clock, cpu, run.ledger);
+        }
+        if TASK_PID.of(next) != 0 {
+            complete &= arrived(next, clock, cpu, run.ledger);
+        }
+        if complete {
+            run.applied();
+        } else {
+            (*run.ledger).no_cell += 1;
+        }
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn left(arguments: *const u8, prev: *const u8, clock: u64, cpu: u32, ledger: *mut Ledger) -> bool {
+    // SAFETY: see `sched_switch_short`.
+    unsafe {
+        let slot = slots::of(prev);
+        let Some(cell) = cell(cpu, slot) else { return false };
+        if slot == OTHER {
+            (*ledger).folded += 1;
+        }
+        let arrived = TASK_ARRIVED.of(prev);
+        if arrived != 0 && clock > arrived {
+            add(&raw mut (*cell).ran, clock - arrived);
+        }
+        let state =
+            if has_prev_state() != 0 { SWITCH_PREV_STATE.of(arguments) as u32 } else { TASK_STATE.of(prev) };
+        // The kernel's own rule for nvcsw and nivcsw.
+        if SWITCH_PREEMPT.of(arguments) & 1 == 0 && state != 0 {
+            add(&raw mut (*cell).voluntary, 1);
+        } else {
+            add(&raw mut (*cell).involuntary, 1);
+        }
+    }
+    true
+}
+
+#[inline(always)]
+unsafe fn arrived(next: *const u8, clock: u64, cpu: u32, ledger: *mut Ledger) -> bool {
+    // SAFETY: see `sched_switch_short`.
+    unsafe {
+        let queued = TASK_QUEUED.of(next);
+        if queued == 0 {
+            return true;
+        }
+        let Some(cell) = cell(cpu, slots::of(next)) else { return false };
+        let wait = if clock > queued { clock - queued } else { 0 };
+        add(&raw mut (*cell).waited, wait);
+        add(&raw mut (*cell).waits, 1);
+        observe(cell, ledger, wait, 1);
+    }
+    true
+}
+
+/// Does nothing: what the hook itself costs, for the benchmark.
+#[btf_tracepoint(function = "sched_switch")]
+fn sched_switch_empty(_ctx: BtfTracePointContext) -> i32 {
+    0
+}
