@@ -1,2 +1,56 @@
-//! The habits.
-fn main() {}
+//! The habits of this repository: `cargo xtask VERB`, one file a verb.
+
+mod build;
+mod repo;
+mod run;
+mod setup;
+mod test;
+mod tidy;
+#[allow(dead_code, reason = "the agent's build script uses the rest")]
+#[path = "../../toolchain.rs"]
+mod toolchain;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The habits of this repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Find the eBPF toolchain, or install it
+    Setup,
+    /// Build the agent with its kernel programs
+    Build(build::Args),
+    /// Build, then show this machine's pods: `rajut top`
+    Run(run::Args),
+    /// Check everything: formatting, lints, layout, tests; with root, against the kernel too
+    Test,
+    /// Check that every room uses only what the table of rooms allows
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().verb {
+        Verb::Setup => setup::run(),
+        Verb::Build(args) => build::run(&args),
+        Verb::Run(args) => run::run(&args),
+        Verb::Test => return report(test::run()),
+        Verb::Tidy => tidy::run(),
+    };
+    report(done.map(|()| ExitCode::SUCCESS))
+}
+
+/// One line for an error: what, then each cause.
+fn report(done: anyhow::Result<ExitCode>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
