@@ -4,6 +4,20 @@
 //! - *Gives*: `Reading`s, and how the probes stand.
 //! - *Never*: pods, the store, quantiles.
 
+// The kernel-facing room: the one that maps memory and makes system calls of its own.
+#![allow(unsafe_code)]
+
+pub mod btf;
+pub mod ladder;
+pub mod load;
+pub mod mapped;
+pub mod object;
+pub mod program_info;
+mod read;
+pub mod topology;
+
+use std::time::Instant;
+
 use crate::{
     model::{EntityId, Reading},
     status::{LedgerRow, ProbeStatus},
@@ -14,7 +28,7 @@ use crate::{
 pub struct Config {
     /// Entities that have numbers of their own; the rest is folded into `other`.
     pub slots: u32,
-    /// Histogram blocks in the pool.
+    /// Histogram blocks in the pool, 1 KiB each: one for each entity, metric and shard that is active.
     pub blocks: u32,
     /// Only this rung of each ladder, for tests and comparisons: `exact`, `short`.
     pub rung: Option<String>,
@@ -32,7 +46,7 @@ impl Default for Config {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// No BTF: field offsets cannot be known.
-    #[error("the kernel has no BTF (/sys/kernel/btf/vmlinux): {0}")]
+    #[error("the kernel has no type information: {0}")]
     NoBtf(String),
     /// bpf() is not allowed.
     #[error("not permitted to load eBPF programs: {0}")]
@@ -44,40 +58,48 @@ pub enum LoadError {
 
 /// The loaded programs and their maps.
 #[derive(Debug)]
-pub struct Kernel {}
+pub struct Kernel {
+    loaded: load::Loaded,
+    /// Runs, time and losses as of the last reading.
+    last: read::Last,
+}
 
 impl Kernel {
     /// Loads and attaches what the config does not switch off.
     ///
     /// # Errors
     /// When nothing can be loaded at all; a single probe that cannot is a state, see [`Kernel::probes`].
-    pub fn load(_config: &Config, _off: &[String]) -> Result<Kernel, LoadError> {
-        Err(LoadError::Other("not built".into()))
+    pub fn load(config: &Config, off: &[String]) -> Result<Kernel, LoadError> {
+        let loaded = load::load(config, off)?;
+        Ok(Kernel { loaded, last: read::Last::new(Instant::now()) })
     }
 
-    /// Reads every map.
+    /// Bills what runs now, then reads every map.
     pub fn read(&mut self) -> Reading {
-        Reading { source: "kernel", rows: Vec::new(), lost: Vec::new() }
+        self.flush();
+        self.read_maps()
     }
 
     /// How the probes stand.
     #[must_use]
     pub fn probes(&self) -> Vec<ProbeStatus> {
-        Vec::new()
+        self.probe_status()
     }
 
     /// The ledger of each program.
     #[must_use]
     pub fn ledger(&self) -> Vec<LedgerRow> {
-        Vec::new()
+        self.ledger_rows()
     }
 
-    /// Memory of all maps, bytes.
+    /// Memory of all maps, bytes, as the kernel charges it.
     #[must_use]
     pub fn maps_bytes(&self) -> u64 {
-        0
+        self.map_memory()
     }
 
-    /// Gives back the slots of cgroups that are gone.
-    pub fn release(&mut self, _gone: &[EntityId]) {}
+    /// Gives back the slots of cgroups that are gone, so that others can claim them.
+    pub fn release(&mut self, gone: &[EntityId]) {
+        self.release_slots(gone);
+    }
 }

@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 
 use super::atomic;
-use super::constants::{shard_mask, shared, slots};
+use super::constants::{shared, slots};
 use crate::abi::{
     cell::{Block, Cell, NO_BLOCK},
     histogram::{SLOTS, slot_of_ns},
@@ -22,6 +22,10 @@ static CELLS: Array<Cell> = Array::with_max_entries(1, MMAPABLE);
 #[map]
 static BLOCKS: Array<Block> = Array::with_max_entries(1, MMAPABLE);
 
+/// CPU -> shard, where several CPUs share one.
+#[map]
+static SHARDS: Array<u32> = Array::with_max_entries(1, 0);
+
 /// Blocks that nobody has, by number plus one.
 #[map]
 static FREE_BLOCKS: Queue<u32> = Queue::with_max_entries(1, 0);
@@ -30,7 +34,8 @@ static FREE_BLOCKS: Queue<u32> = Queue::with_max_entries(1, 0);
 #[inline(always)]
 #[must_use]
 pub fn cell(cpu: u32, slot: u32) -> Option<*mut Cell> {
-    CELLS.get_ptr_mut((cpu & shard_mask()) * slots() + slot)
+    let shard = if shared() == 0 { cpu } else { *SHARDS.get(cpu)? };
+    CELLS.get_ptr_mut(shard * slots() + slot)
 }
 
 /// Adds to a word of a cell or block.

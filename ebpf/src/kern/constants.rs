@@ -18,8 +18,6 @@ macro_rules! constants {
 constants! {
     /// Slots of each shard.
     SLOTS / slots: u32 = 1024;
-    /// Shards less one; a CPU's shard is its number and this. All ones: each CPU has its own.
-    SHARD_MASK / shard_mask: u32 = u32::MAX;
     /// 1 where several CPUs share a shard, so that words are added to atomically.
     SHARED / shared: u32 = 0;
     /// CPUs that can be.
