@@ -8,11 +8,11 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use crate::store::SelectError;
 
 /// How long a client should wait before it asks an overloaded agent again.
-pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a request gets no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(super) enum Refusal {
     /// A field of the request is wrong.
     #[error("{field}: {why}")]
     Invalid {
@@ -33,12 +33,20 @@ pub enum Refusal {
         limit: usize,
     },
     /// The answer is larger than a message may be.
-    #[error("the answer has {size} bytes, more than {limit}: narrow it with `where`, or fold it with `by` or `limit`")]
+    #[error(
+        "the answer has {size} bytes, more than {limit}: narrow it with `where`, or fold it with `by` or `limit`"
+    )]
     TooLarge {
         /// Its size, bytes.
         size: usize,
         /// The most that is sent, bytes.
         limit: usize,
+    },
+    /// It took too long.
+    #[error("no answer within {} s: the agent is overloaded, or the question too wide", .within.as_secs())]
+    Late {
+        /// How long it may take.
+        within: Duration,
     },
     /// The agent's own fault.
     #[error("internal error: {0}")]
@@ -47,7 +55,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// A field is wrong.
-    pub fn invalid(field: impl Into<String>, why: impl Into<String>) -> Refusal {
+    pub(super) fn invalid(field: impl Into<String>, why: impl Into<String>) -> Refusal {
         Refusal::Invalid { field: field.into(), why: why.into() }
     }
 }
@@ -77,6 +85,7 @@ impl From<Refusal> for Status {
                 ErrorDetails::with_retry_info(Some(RETRY_AFTER)),
             ),
             Refusal::TooLarge { .. } => Status::resource_exhausted(line),
+            Refusal::Late { .. } => Status::deadline_exceeded(line),
             Refusal::Internal(_) => Status::internal(line),
         }
     }
@@ -96,6 +105,7 @@ mod tests {
             (not_stored.into(), Code::OutOfRange),
             (Refusal::Busy { what: "queries", limit: 1 }, Code::ResourceExhausted),
             (Refusal::TooLarge { size: 2, limit: 1 }, Code::ResourceExhausted),
+            (Refusal::Late { within: RETRY_AFTER }, Code::DeadlineExceeded),
             (Refusal::Internal("x"), Code::Internal),
         ] {
             let line = refusal.to_string();

@@ -7,11 +7,11 @@ const LONGEST: usize = 256;
 
 /// A place in this agent's stream of windows: `w1.<instance>.<seq>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResumeToken {
+pub(super) struct ResumeToken {
     /// The run of the agent that the sequence belongs to.
-    pub instance: String,
+    pub(super) instance: String,
     /// The last window that was sent.
-    pub seq: u64,
+    pub(super) seq: u64,
 }
 
 impl ResumeToken {
@@ -19,7 +19,7 @@ impl ResumeToken {
     ///
     /// # Errors
     /// When the text was never given out by an agent.
-    pub fn parse(text: &str) -> Result<ResumeToken, Refusal> {
+    pub(super) fn parse(text: &str) -> Result<ResumeToken, Refusal> {
         let body = Some(text).filter(|t| t.len() <= LONGEST).and_then(|t| t.strip_prefix("w1."));
         body.and_then(|body| body.rsplit_once('.'))
             .filter(|(instance, _)| !instance.is_empty())
@@ -36,7 +36,7 @@ impl std::fmt::Display for ResumeToken {
 }
 
 /// The token of the page that begins after this entity.
-pub fn page_token(last: u64) -> String {
+pub(super) fn page_token(last: u64) -> String {
     format!("e1.{last:x}")
 }
 
@@ -44,7 +44,7 @@ pub fn page_token(last: u64) -> String {
 ///
 /// # Errors
 /// When the text was never given out by an agent.
-pub fn parse_page_token(text: &str) -> Result<Option<u64>, Refusal> {
+pub(super) fn parse_page_token(text: &str) -> Result<Option<u64>, Refusal> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -70,7 +70,19 @@ mod tests {
     #[test]
     fn what_was_never_given_out_is_refused() {
         let long = format!("w1.{}.1", "i".repeat(300));
-        for text in ["", "w1", "w1.", "w1..3", "w1.abc", "w1.abc.", "w1.abc.-1", "w1.abc.+1", "w1.abc.1x", "e1.5", &long] {
+        for text in [
+            "",
+            "w1",
+            "w1.",
+            "w1..3",
+            "w1.abc",
+            "w1.abc.",
+            "w1.abc.-1",
+            "w1.abc.+1",
+            "w1.abc.1x",
+            "e1.5",
+            &long,
+        ] {
             assert!(ResumeToken::parse(text).is_err(), "{text}");
         }
         for text in ["e1.", "e1.g", "e1.+5", "w1.a.5", "5", "e1.10000000000000000"] {

@@ -7,25 +7,25 @@ use rajut_proto::v1 as pb;
 use super::ask::{Detail, Question, Wish};
 use crate::{
     model::{Entity, EntityId, Gap, Histogram, Label, Labels, Utc, Values, Window},
-    probes::{self, Column, ColumnInfo, Kind, Metric, Probe, Unit, sched},
+    probes::{self, Column, Kind, Metric, Probe, Unit, sched},
     status::{ProbeState, Status},
     store::{Series, SeriesRow, Stored},
 };
 use rajut_ebpf::abi::histogram::{SCALE, ZERO_THRESHOLD};
 
 /// An instant.
-pub fn timestamp(time: Utc) -> prost_types::Timestamp {
+pub(crate) fn timestamp(time: Utc) -> prost_types::Timestamp {
     let nanos = i32::try_from(time.0.rem_euclid(1_000_000_000)).unwrap_or_default();
     prost_types::Timestamp { seconds: time.0.div_euclid(1_000_000_000), nanos }
 }
 
 /// A window.
-pub fn window(window: Window) -> pb::Window {
+pub(crate) fn window(window: Window) -> pb::Window {
     pb::Window { start: Some(timestamp(window.start)), end: Some(timestamp(window.end)) }
 }
 
 /// What is missing.
-pub fn gaps(gaps: &[Gap]) -> Vec<pb::Gap> {
+pub(crate) fn gaps(gaps: &[Gap]) -> Vec<pb::Gap> {
     gaps.iter()
         .map(|gap| pb::Gap {
             window: Some(window(gap.window)),
@@ -36,7 +36,7 @@ pub fn gaps(gaps: &[Gap]) -> Vec<pb::Gap> {
 }
 
 /// An entity's record.
-pub fn entity(entity: &Entity) -> pb::Entity {
+pub(crate) fn entity(entity: &Entity) -> pb::Entity {
     let Entity { id, version, valid_from, gone_at, labels: names } = entity;
     pb::Entity {
         id: id.0,
@@ -52,7 +52,7 @@ fn labels(labels: &Labels) -> BTreeMap<String, String> {
 }
 
 /// What a metric is, and where its numbers come from on this host.
-pub fn descriptor(probe: &Probe, metric: &Metric, status: &Status) -> pb::MetricDescriptor {
+pub(crate) fn descriptor(probe: &Probe, metric: &Metric, status: &Status) -> pb::MetricDescriptor {
     let Metric { name, unit, kind, attribute, description } = metric;
     let kind = match kind {
         Kind::Counter => pb::MetricKind::Counter,
@@ -85,7 +85,7 @@ fn source(probe: &Probe, metric: &Metric, status: &Status) -> String {
 }
 
 /// Every metric of the registry.
-pub fn descriptors(status: &Status, wanted: impl Fn(&str) -> bool) -> Vec<pb::MetricDescriptor> {
+pub(crate) fn descriptors(status: &Status, wanted: impl Fn(&str) -> bool) -> Vec<pb::MetricDescriptor> {
     probes::metrics()
         .filter(|(_, metric)| wanted(metric.name))
         .map(|(probe, metric)| descriptor(probe, metric, status))
@@ -93,14 +93,14 @@ pub fn descriptors(status: &Status, wanted: impl Fn(&str) -> bool) -> Vec<pb::Me
 }
 
 /// The answer to a `Query`.
-pub fn query(question: &Question, series: Series, status: &Status) -> pb::QueryResponse {
+pub(crate) fn query(question: &Question, series: Series, status: &Status) -> pb::QueryResponse {
     let Series { window: bounds, complete, gaps: missing, scale, rows } = series;
     let rows = if question.fold_all { fold_all(rows) } else { rows };
     let made = Maker { window: bounds, scale, detail: &question.detail };
     let mut answer = Vec::new();
     for row in &rows {
         let values = if question.split {
-            made.values(&row.values, |_| true)
+            made.values(&row.values, |column| question.selection.columns.contains(&column))
         } else {
             made.folded(question, &row.values).into_iter().collect()
         };
@@ -133,7 +133,7 @@ fn fold_all(rows: Vec<SeriesRow>) -> Vec<SeriesRow> {
 }
 
 /// The answer to a `Summarize`: the rows with the most CPU time and waiting first, beyond the limit in one row, last.
-pub fn summary(
+pub(crate) fn summary(
     series: Series,
     limit: Option<usize>,
     detail: &Detail,
@@ -182,7 +182,7 @@ fn weight(values: &Values) -> u64 {
 }
 
 /// One window of a stream; `entities` are the records that the client has not got yet, `wanted` says whose values it wants.
-pub fn delta(
+pub(crate) fn delta(
     stored: &Stored,
     entities: Vec<pb::Entity>,
     wish: &Wish,
@@ -192,7 +192,7 @@ pub fn delta(
     let rows = stored.rows.iter().filter(|(id, _)| wanted(*id)).map(|(id, values)| pb::Row {
         labels: BTreeMap::new(),
         entity: id.0,
-        values: made.values(values, |metric| wish.wants_metric(metric)),
+        values: made.values(values, |column| wish.wants_column(column)),
     });
     pb::Delta {
         window: Some(window(stored.window)),
@@ -211,17 +211,19 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// One value for each column of the wanted metrics, in the registry's order.
-    fn values(&self, values: &Values, wanted: impl Fn(&str) -> bool) -> Vec<pb::Value> {
-        let info = |column: &Column| column.info().filter(|info| wanted(info.metric.name));
-        let attributes = |info: &ColumnInfo| info.attribute;
+    /// One value for each wanted column, in the registry's order.
+    fn values(&self, values: &Values, wanted: impl Fn(Column) -> bool) -> Vec<pb::Value> {
+        let info = |column: &Column| column.info().filter(|_| wanted(*column));
         let counters = values.counters.iter().filter_map(|(column, raw)| {
             let info = info(column)?;
-            Some((*column, value(info.metric, attributes(info), self.counter(info.metric.unit, *raw))))
+            Some((*column, value(info.metric, info.attribute, self.counter(info.metric.unit, *raw))))
         });
         let histograms = values.histograms.iter().filter_map(|(column, histogram)| {
             let info = info(column)?;
-            Some((*column, value(info.metric, attributes(info), self.distribution(info.metric.unit, histogram))))
+            Some((
+                *column,
+                value(info.metric, info.attribute, self.distribution(info.metric.unit, histogram)),
+            ))
         });
         let mut all: Vec<(Column, pb::Value)> = counters.chain(histograms).collect();
         all.sort_by_key(|(column, _)| *column);
@@ -289,7 +291,7 @@ fn buckets(histogram: &Histogram, scale: i32) -> pb::Histogram {
 }
 
 /// The agent's state.
-pub fn status(status: &Status) -> pb::GetStatusResponse {
+pub(crate) fn status(status: &Status) -> pb::GetStatusResponse {
     let Status { node, boot_id, instance, version, started_at, probes, ledger, bill } = status;
     let probes = probes.iter().map(|probe| pb::ProbeStatus {
         name: probe.name.to_owned(),

@@ -13,75 +13,82 @@ use crate::{
 };
 
 /// Quantiles where none are named.
-pub const DEFAULT_QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
+pub(crate) const DEFAULT_QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 /// The range where none is named.
-pub const DEFAULT_RANGE: Duration = Duration::from_secs(60);
+pub(crate) const DEFAULT_RANGE: Duration = Duration::from_secs(60);
 /// Quantiles in one request.
-pub const MAX_QUANTILES: usize = 32;
+pub(crate) const MAX_QUANTILES: usize = 32;
 /// Conditions in one request.
-pub const MAX_MATCHERS: usize = 64;
+pub(crate) const MAX_MATCHERS: usize = 64;
 /// Entities on a page where no size is named.
-pub const DEFAULT_PAGE: usize = 500;
+pub(crate) const DEFAULT_PAGE: usize = 500;
 /// Entities on the largest page.
-pub const MAX_PAGE: usize = 5000;
+pub(crate) const MAX_PAGE: usize = 5000;
 
 /// What a `Query` asks.
 #[derive(Debug)]
-pub struct Question {
+pub(crate) struct Question {
     /// The metric's probe.
-    pub probe: &'static Probe,
+    pub(crate) probe: &'static Probe,
     /// The metric.
-    pub metric: &'static Metric,
+    pub(crate) metric: &'static Metric,
     /// What the store is asked.
-    pub selection: Selection,
+    pub(crate) selection: Selection,
     /// Fold all rows of the store's answer into one: only attributes were named to group by.
-    pub fold_all: bool,
+    pub(crate) fold_all: bool,
     /// One row for each value of the attribute; else they are added.
-    pub split: bool,
+    pub(crate) split: bool,
     /// What to say of distributions.
-    pub detail: Detail,
+    pub(crate) detail: Detail,
 }
 
 /// What to say of distributions.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Detail {
+pub(crate) struct Detail {
     /// Quantiles, 0 to 1.
-    pub quantiles: Vec<f64>,
+    pub(crate) quantiles: Vec<f64>,
     /// Whether to send the buckets.
-    pub histogram: bool,
+    pub(crate) histogram: bool,
 }
 
 /// What a `Summarize` asks.
 #[derive(Debug)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// What the store is asked.
-    pub selection: Selection,
+    pub(crate) selection: Selection,
     /// What to say of distributions.
-    pub detail: Detail,
+    pub(crate) detail: Detail,
     /// Rows before the rest is folded; `None`: all.
-    pub limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
 }
 
 /// What a `Watch` asks.
 #[derive(Debug, Clone)]
-pub struct Wish {
-    /// Metrics to send, in registry order; empty: all.
-    pub metrics: Vec<&'static str>,
+pub(crate) struct Wish {
+    /// Metrics to send; empty: all.
+    pub(crate) metrics: Vec<&'static str>,
+    /// Their columns; empty: all.
+    pub(crate) columns: Vec<Column>,
     /// Conditions on an entity's labels.
-    pub filter: Vec<(Label, String)>,
+    pub(crate) filter: Vec<(Label, String)>,
     /// What to say of distributions.
-    pub detail: Detail,
+    pub(crate) detail: Detail,
 }
 
 impl Wish {
     /// Whether an entity's values are wanted.
-    pub fn wants(&self, entity: &Entity) -> bool {
+    pub(crate) fn wants(&self, entity: &Entity) -> bool {
         self.filter.iter().all(|(label, value)| entity.labels.get(*label) == Some(value))
     }
 
     /// Whether a metric is wanted.
-    pub fn wants_metric(&self, name: &str) -> bool {
+    pub(crate) fn wants_metric(&self, name: &str) -> bool {
         self.metrics.is_empty() || self.metrics.contains(&name)
+    }
+
+    /// Whether a column is wanted.
+    pub(crate) fn wants_column(&self, column: Column) -> bool {
+        self.columns.is_empty() || self.columns.contains(&column)
     }
 }
 
@@ -89,7 +96,11 @@ impl Wish {
 ///
 /// # Errors
 /// Names the field that is wrong, and what was perhaps meant.
-pub fn question(request: &pb::QueryRequest, newest: Option<Utc>, now: Utc) -> Result<Question, Refusal> {
+pub(crate) fn question(
+    request: &pb::QueryRequest,
+    newest: Option<Utc>,
+    now: Utc,
+) -> Result<Question, Refusal> {
     let (probe, metric) = metric("metric", &request.metric)?;
     let attribute = metric.attribute.as_ref();
     let key = attribute.map(|a| a.key);
@@ -141,7 +152,11 @@ pub fn question(request: &pb::QueryRequest, newest: Option<Utc>, now: Utc) -> Re
 ///
 /// # Errors
 /// Names the field that is wrong, and what was perhaps meant.
-pub fn summary(request: &pb::SummarizeRequest, newest: Option<Utc>, now: Utc) -> Result<Summary, Refusal> {
+pub(crate) fn summary(
+    request: &pb::SummarizeRequest,
+    newest: Option<Utc>,
+    now: Utc,
+) -> Result<Summary, Refusal> {
     let mut by = Vec::new();
     for (at, word) in request.by.iter().enumerate() {
         let label = label(word).ok_or_else(|| unknown_key(format!("by[{at}]"), word, None))?;
@@ -165,23 +180,26 @@ pub fn summary(request: &pb::SummarizeRequest, newest: Option<Utc>, now: Utc) ->
 ///
 /// # Errors
 /// Names the field that is wrong, and what was perhaps meant.
-pub fn wish(request: &pb::WatchRequest) -> Result<Wish, Refusal> {
-    let mut named = Vec::new();
+pub(crate) fn wish(request: &pb::WatchRequest) -> Result<Wish, Refusal> {
+    let mut metrics = Vec::new();
+    let mut columns = Vec::new();
     for (at, name) in request.metrics.iter().enumerate() {
-        let (_, metric) = metric(format!("metrics[{at}]"), name)?;
-        if !named.contains(&metric.name) {
-            named.push(metric.name);
+        let (_, metric) = metric(&format!("metrics[{at}]"), name)?;
+        if !metrics.contains(&metric.name) {
+            metrics.push(metric.name);
+            columns.extend(columns_of(metric, |_| true));
         }
     }
     Ok(Wish {
-        metrics: probes::metrics().map(|(_, m)| m.name).filter(|name| named.contains(name)).collect(),
+        metrics,
+        columns,
         filter: label_filter(&request.r#where)?,
         detail: Detail { quantiles: DEFAULT_QUANTILES.to_vec(), histogram: request.histogram },
     })
 }
 
 /// How many entities a page holds.
-pub fn page_size(asked: u32) -> usize {
+pub(crate) fn page_size(asked: u32) -> usize {
     match usize::try_from(asked) {
         Ok(0) => DEFAULT_PAGE,
         Ok(size) => size.min(MAX_PAGE),
@@ -220,10 +238,7 @@ fn unknown_key(field: String, word: &str, attribute: Option<&str>) -> Refusal {
     Refusal::invalid(field, format!("unknown {what} {}{}", quoted(word), did_you_mean(word, known)))
 }
 
-fn metric(
-    field: impl Into<String>,
-    name: &str,
-) -> Result<(&'static Probe, &'static Metric), Refusal> {
+fn metric(field: &str, name: &str) -> Result<(&'static Probe, &'static Metric), Refusal> {
     probes::metric(name).ok_or_else(|| {
         let hint = did_you_mean(name, probes::metrics().map(|(_, m)| m.name));
         Refusal::invalid(field, format!("unknown metric {}{hint}", quoted(name)))
@@ -258,7 +273,9 @@ fn quantiles(asked: &[f64]) -> Result<Vec<f64>, Refusal> {
         return Err(Refusal::invalid("quantiles", why));
     }
     match asked.iter().enumerate().find(|(_, q)| !(0.0..=1.0).contains(*q)) {
-        Some((at, q)) => Err(Refusal::invalid(format!("quantiles[{at}]"), format!("{q} is not between 0 and 1"))),
+        Some((at, q)) => {
+            Err(Refusal::invalid(format!("quantiles[{at}]"), format!("{q} is not between 0 and 1")))
+        }
         None => Ok(asked.to_vec()),
     }
 }
@@ -270,7 +287,8 @@ fn range(asked: Option<&pb::TimeRange>, newest: Option<Utc>, now: Utc) -> Result
         (None, None, None) => Ok(Range::Last(DEFAULT_RANGE)),
         (None, None, Some(last)) => {
             let last = Duration::try_from(*last).ok().filter(|last| !last.is_zero());
-            last.map(Range::Last).ok_or_else(|| Refusal::invalid("range.last", "it must be longer than nothing"))
+            last.map(Range::Last)
+                .ok_or_else(|| Refusal::invalid("range.last", "it must be longer than nothing"))
         }
         (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
             Err(Refusal::invalid("range", "give `last`, or `start` and `end`, not both"))
@@ -301,7 +319,8 @@ fn instant(field: &str, time: &prost_types::Timestamp) -> Result<Utc, Refusal> {
 
 /// A client's word in an error line: short, and without what would steer a terminal.
 fn quoted(word: &str) -> String {
-    let mut short: String = word.chars().take(64).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut short: String =
+        word.chars().take(64).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if short.len() < word.len() && word.chars().nth(64).is_some() {
         short.push('…');
     }
