@@ -6,6 +6,7 @@
 //! kernel, files --Reading--> aggregate --Delta--> pods --Sample--> store --Series--> sinks
 //! ```
 
+pub mod guess;
 pub mod model;
 pub mod probes;
 
@@ -20,5 +21,6 @@ pub mod store;
 
 pub mod app;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod doctor;
