@@ -38,13 +38,24 @@ pub(crate) fn run() -> Result<ExitCode> {
     all.add(check("format", || repo::must(repo::cargo().args(["fmt", "--all", "--check"]))));
     all.add(check("tidy", tidy::run));
     all.add(check("clippy", || {
-        repo::must(repo::cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+        repo::must(repo::cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ]))
     }));
 
     // The end-to-end tests run the agent as it is built here.
     let built = check("build", || build::agent(false, &[(TESTS, "rajut-load")]));
     all.add(built);
-    all.add(tests("units", repo::cargo().args(["test", "--workspace", "--exclude", TESTS, "--no-fail-fast"])));
+    all.add(tests(
+        "units",
+        repo::cargo().args(["test", "--workspace", "--exclude", TESTS, "--no-fail-fast"]),
+    ));
     if built.failed == 0 {
         all.add(tests(
             "end to end, no privilege",

@@ -72,7 +72,16 @@ const ROOMS: &[Room] = &[
     Room {
         name: "cli",
         uses: &["app", "client", "config", "doctor", "guess", "probes"],
-        crates: &["clap", "crossterm", "prost_types", "rajut_proto", "ratatui", "tokio", "tokio_stream", "tonic"],
+        crates: &[
+            "clap",
+            "crossterm",
+            "prost_types",
+            "rajut_proto",
+            "ratatui",
+            "tokio",
+            "tokio_stream",
+            "tonic",
+        ],
     },
     Room {
         name: "app",
