@@ -4,7 +4,7 @@ use std::{
     sync::{
         Arc, Barrier,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, Sender},
+        mpsc::{self, Receiver, SyncSender},
     },
     thread,
     time::{Duration, Instant},
@@ -58,7 +58,7 @@ impl Muster {
     pub(crate) fn start(self) -> Result<Crew> {
         let stop = Arc::new(AtomicBool::new(false));
         let begin = Arc::new(Barrier::new(self.0.len() + 1));
-        let (send, accounts) = mpsc::channel();
+        let (send, accounts) = mpsc::sync_channel(self.0.len());
         let size = self.0.len();
         for (number, (role, work)) in self.0.into_iter().enumerate() {
             let (begin, send) = (Arc::clone(&begin), send.clone());
@@ -81,7 +81,7 @@ fn member(
     mut task: Task,
     work: Work,
     begin: &Barrier,
-    send: &Sender<(usize, Thread)>,
+    send: &SyncSender<(usize, Thread)>,
 ) {
     begin.wait();
     if let Err(error) = work(&mut task) {

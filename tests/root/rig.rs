@@ -73,7 +73,7 @@ fn leftovers_of_a_killed_run_are_removed() {
     killed.set_names("shop", "left-over", "api").unwrap();
     let dir = killed.unified_dir().to_path_buf();
     // What a killed process does not do.
-    std::mem::forget(killed);
+    let _killed = std::mem::ManuallyDrop::new(killed);
     assert!(dir.exists());
     pod::remove(&id).unwrap();
     assert!(!dir.exists());
