@@ -15,27 +15,28 @@ const OLDEST: (u32, u32) = (1, 96);
 
 /// What builds the kernel side.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Toolchain {
+pub(crate) struct Toolchain {
     /// Run this cargo...
-    pub cargo: PathBuf,
+    pub(crate) cargo: PathBuf,
     /// ...with this compiler...
-    pub rustc: PathBuf,
+    pub(crate) rustc: PathBuf,
     /// ...with these variables set...
-    pub env: Vec<(&'static str, String)>,
+    pub(crate) env: Vec<(&'static str, String)>,
     /// ...and this linker.
-    pub linker: PathBuf,
+    pub(crate) linker: PathBuf,
 }
 
 impl Toolchain {
     /// That cargo, deaf to whatever the cargo that runs us has set for its own children: flags, wrappers (clippy is one)
     /// and rustup's choice of toolchain would all be passed on to a compiler that they are not meant for.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.cargo);
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
-            let foreign = text.starts_with("CARGO") && text != "CARGO_HOME" && !text.starts_with("CARGO_NET_")
-                || text.starts_with("RUST") && text != "RUST_LOG" && text != "RUSTUP_HOME"
-                || ["TARGET", "HOST", "OUT_DIR", "DEP_"].iter().any(|own| text.starts_with(own));
+            let foreign =
+                text.starts_with("CARGO") && text != "CARGO_HOME" && !text.starts_with("CARGO_NET_")
+                    || text.starts_with("RUST") && text != "RUST_LOG" && text != "RUSTUP_HOME"
+                    || ["TARGET", "HOST", "OUT_DIR", "DEP_"].iter().any(|own| text.starts_with(own));
             if foreign && !text.starts_with("CARGO_HTTP_") && !text.starts_with("CARGO_REGISTR") {
                 command.env_remove(&name);
             }
@@ -47,7 +48,7 @@ impl Toolchain {
 
 /// What is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
+pub(crate) enum Missing {
     /// No compiler with the library's sources.
     Compiler,
     /// No bpf-linker.
@@ -69,7 +70,7 @@ impl std::error::Error for Missing {}
 ///
 /// # Errors
 /// When the compiler or the linker is missing.
-pub fn find() -> Result<Toolchain, Missing> {
+pub(crate) fn find() -> Result<Toolchain, Missing> {
     let (cargo, rustc) = compiler().ok_or(Missing::Compiler)?;
     let linker = linker().ok_or(Missing::Linker)?;
     let env = vec![
@@ -84,12 +85,12 @@ pub fn find() -> Result<Toolchain, Missing> {
 }
 
 /// A cargo and its rustc with the library's sources.
-pub fn compiler() -> Option<(PathBuf, PathBuf)> {
+pub(crate) fn compiler() -> Option<(PathBuf, PathBuf)> {
     system_rust(Path::new("/usr/bin")).or_else(nightly)
 }
 
 /// bpf-linker, on PATH or where cargo installs.
-pub fn linker() -> Option<PathBuf> {
+pub(crate) fn linker() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let cargo_home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
@@ -114,7 +115,8 @@ fn system_rust(bin: &Path) -> Option<(PathBuf, PathBuf)> {
 /// rustup's nightly, where it is installed with `rust-src`.
 fn nightly() -> Option<(PathBuf, PathBuf)> {
     // `--print sysroot` through rustup would install a missing toolchain; `rustup which` only looks.
-    let rustc = PathBuf::from(output(Command::new("rustup").args(["which", "--toolchain", "nightly", "rustc"]))?);
+    let rustc =
+        PathBuf::from(output(Command::new("rustup").args(["which", "--toolchain", "nightly", "rustc"]))?);
     let bin = rustc.parent()?;
     let cargo = bin.join("cargo");
     (cargo.is_file() && has_sources(bin.parent()?)).then_some((cargo, rustc))

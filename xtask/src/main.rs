@@ -38,18 +38,14 @@ enum Verb {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
-        Verb::Setup => setup::run(),
-        Verb::Build(args) => build::run(&args),
+        Verb::Setup => setup::run().map(|()| ExitCode::SUCCESS),
+        Verb::Build(args) => build::run(&args).map(|()| ExitCode::SUCCESS),
         Verb::Run(args) => run::run(&args),
-        Verb::Test => return report(test::run()),
-        Verb::Tidy => tidy::run(),
+        Verb::Test => test::run(),
+        Verb::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
     };
-    report(done.map(|()| ExitCode::SUCCESS))
-}
-
-/// One line for an error: what, then each cause.
-fn report(done: anyhow::Result<ExitCode>) -> ExitCode {
     done.unwrap_or_else(|error| {
+        // One line: what, then each cause.
         eprintln!("xtask: {error:#}");
         ExitCode::FAILURE
     })

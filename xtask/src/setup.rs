@@ -16,7 +16,11 @@ const LLVM: &str = "/usr/lib/llvm-22";
 /// Installs what is missing and says so; says so too when nothing is.
 pub(crate) fn run() -> Result<()> {
     if let Ok(found) = toolchain::find() {
-        println!("nothing to do: {} and {} build the kernel side", found.rustc.display(), found.linker.display());
+        println!(
+            "nothing to do: {} and {} build the kernel side",
+            found.rustc.display(),
+            found.linker.display()
+        );
         return Ok(());
     }
     ensure()
@@ -32,7 +36,9 @@ pub(crate) fn ensure() -> Result<()> {
     } else if repo::on_path("rustup") {
         rustup()?;
     } else {
-        bail!("neither Debian's packages nor rustup is to be had: install rustup (https://rustup.rs), then try again");
+        bail!(
+            "neither Debian's packages nor rustup is to be had: install rustup (https://rustup.rs), then try again"
+        );
     }
     let found = toolchain::find().context("still incomplete after the installation")?;
     println!("done: {} and {} build the kernel side", found.rustc.display(), found.linker.display());
@@ -66,7 +72,10 @@ fn debian() -> Result<()> {
         if !repo::is_root() {
             bail!("not root: run `apt-get install {}` as root, then try again", PACKAGES.join(" "));
         }
-        println!("apt-get install {}: a compiler with its library's sources, and LLVM for the linker", PACKAGES.join(" "));
+        println!(
+            "apt-get install {}: a compiler with its library's sources, and LLVM for the linker",
+            PACKAGES.join(" ")
+        );
         repo::must(
             Command::new("apt-get")
                 .env("DEBIAN_FRONTEND", "noninteractive")
@@ -88,11 +97,18 @@ fn debian() -> Result<()> {
 
 fn rustup() -> Result<()> {
     if toolchain::compiler().is_none() {
-        println!("rustup toolchain install nightly with rust-src: `core` is built for the eBPF target from its sources");
-        repo::must(
-            Command::new("rustup")
-                .args(["toolchain", "install", "nightly", "--profile", "minimal", "--component", "rust-src"]),
-        )?;
+        println!(
+            "rustup toolchain install nightly with rust-src: `core` is built for the eBPF target from its sources"
+        );
+        repo::must(Command::new("rustup").args([
+            "toolchain",
+            "install",
+            "nightly",
+            "--profile",
+            "minimal",
+            "--component",
+            "rust-src",
+        ]))?;
     }
     if toolchain::linker().is_none() {
         // Its authors advise against building it: it wants the LLVM that rustc was built on.

@@ -1,7 +1,7 @@
 //! `test`: every check that this machine can make, with its output as it goes, and what came of it in the last line.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Write},
     process::{Command, ExitCode, Stdio},
 };
 
@@ -38,13 +38,24 @@ pub(crate) fn run() -> Result<ExitCode> {
     all.add(check("format", || repo::must(repo::cargo().args(["fmt", "--all", "--check"]))));
     all.add(check("tidy", tidy::run));
     all.add(check("clippy", || {
-        repo::must(repo::cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+        repo::must(repo::cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ]))
     }));
 
     // The end-to-end tests run the agent as it is built here.
     let built = check("build", || build::agent(false, &[(TESTS, "rajut-load")]));
     all.add(built);
-    all.add(tests("units", repo::cargo().args(["test", "--workspace", "--exclude", TESTS, "--no-fail-fast"])));
+    all.add(tests(
+        "units",
+        repo::cargo().args(["test", "--workspace", "--exclude", TESTS, "--no-fail-fast"]),
+    ));
     if built.failed == 0 {
         all.add(tests(
             "end to end, no privilege",
@@ -109,7 +120,11 @@ fn check(name: &str, run: impl FnOnce() -> Result<()>) -> Tally {
 /// crashed) is one failure.
 fn tests(name: &str, command: &mut Command) -> Tally {
     println!("\n== {name}");
-    let (mut tally, done) = match tee(command) {
+    counted(command, &mut std::io::stdout().lock())
+}
+
+fn counted(command: &mut Command, out: &mut impl Write) -> Tally {
+    let (mut tally, done) = match tee(command, out) {
         Ok(done) => done,
         Err(error) => {
             println!("failed: {error:#}");
@@ -123,13 +138,12 @@ fn tests(name: &str, command: &mut Command) -> Tally {
 }
 
 /// Shows a command's output as it comes and counts the results in it; whether it succeeded.
-fn tee(command: &mut Command) -> Result<(Tally, bool)> {
+fn tee(command: &mut Command, out: &mut impl Write) -> Result<(Tally, bool)> {
     let shown = repo::shown(command);
     let mut child =
         command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run `{shown}`"))?;
     let mut tally = Tally::default();
     if let Some(output) = child.stdout.take() {
-        let mut out = std::io::stdout().lock();
         for line in BufReader::new(output).split(b'\n') {
             let line = line.context("cannot read the tests' output")?;
             tally.add(result(&String::from_utf8_lossy(&line)).unwrap_or_default());
@@ -180,7 +194,7 @@ mod tests {
     fn a_run_that_fails_without_a_failed_test_is_a_failure() {
         let line = "test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
         let script = format!("echo '{line}'; exit 101");
-        let tally = tests("crash", Command::new("sh").args(["-c", &script]));
+        let tally = counted(Command::new("sh").args(["-c", &script]), &mut std::io::sink());
         assert_eq!(tally, Tally { passed: 2, failed: 1, skipped: 0 });
     }
 
@@ -188,7 +202,9 @@ mod tests {
     fn failures_are_not_counted_twice() {
         let line = "test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out";
         let script = format!("echo '{line}'; exit 101");
-        let tally = tests("fail", Command::new("sh").args(["-c", &script]));
+        let mut shown = Vec::new();
+        let tally = counted(Command::new("sh").args(["-c", &script]), &mut shown);
         assert_eq!(tally, Tally { passed: 2, failed: 3, skipped: 0 });
+        assert_eq!(String::from_utf8(shown).unwrap(), format!("{line}\n"));
     }
 }

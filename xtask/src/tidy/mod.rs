@@ -92,9 +92,10 @@ fn list(folder: &Path, into: &mut Vec<PathBuf>) -> Result<()> {
         if FOREIGN.iter().any(|name| entry.file_name() == *name) {
             continue;
         }
-        if entry.file_type()?.is_dir() {
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
             list(&entry.path(), into)?;
-        } else {
+        } else if kind.is_file() {
             into.push(entry.path());
         }
     }

@@ -35,10 +35,11 @@ const GUARDED: &[&str] = &[
     "tower",
 ];
 
-/// gRPC and its runtime.
+/// gRPC, its runtime, and the layout of the histograms that it carries.
 const GRPC: &[&str] = &[
     "prost",
     "prost_types",
+    "rajut_ebpf",
     "rajut_proto",
     "tokio",
     "tokio_stream",
@@ -64,15 +65,30 @@ const ROOMS: &[Room] = &[
     Room { name: "pods", uses: &["cgroups", "model"], crates: &["procfs"] },
     Room { name: "store", uses: &["model", "probes"], crates: &[] },
     Room { name: "status", uses: &[], crates: &[] },
-    Room { name: "sinks", uses: &["model", "probes", "status", "store"], crates: GRPC },
+    Room { name: "sinks", uses: &["guess", "model", "probes", "status", "store"], crates: GRPC },
     Room { name: "client", uses: &[], crates: GRPC },
     Room { name: "guess", uses: &[], crates: &[] },
+    Room { name: "harmless", uses: &[], crates: &[] },
     Room { name: "doctor", uses: &["cgroups", "kernel", "probes", "status"], crates: &[] },
-    Room { name: "config", uses: &["guess", "kernel", "probes", "sinks", "store"], crates: &["clap"] },
+    Room {
+        name: "config",
+        uses: &["guess", "harmless", "kernel", "probes", "sinks", "store"],
+        crates: &["clap"],
+    },
     Room {
         name: "cli",
-        uses: &["app", "client", "config", "doctor", "guess", "probes"],
-        crates: &["clap", "crossterm", "prost_types", "rajut_proto", "ratatui", "tokio", "tokio_stream", "tonic"],
+        // Of the sinks only where they are and why they cannot be served, of the model only the names of its labels.
+        uses: &["app", "client", "config", "doctor", "guess", "harmless", "model", "probes", "sinks"],
+        crates: &[
+            "clap",
+            "crossterm",
+            "prost_types",
+            "rajut_proto",
+            "ratatui",
+            "tokio",
+            "tokio_stream",
+            "tonic",
+        ],
     },
     Room {
         name: "app",

@@ -76,7 +76,11 @@ fn the_other_rules_are_kept_too() {
     let cases = [
         ("agent/src/store/mod.rs", "fn f() { unsafe {} }", ":2: `unsafe` belongs into"),
         ("xtask/src/x.rs", "\nfn f() { unsafe {} }", ":3: `unsafe` belongs into"),
-        ("tests/src/x.rs", concat!("const A: &str = \"/ho", "me/me/rajut\";"), concat!(":2: `/ho", "me/` is a path of one machine")),
+        (
+            "tests/src/x.rs",
+            concat!("const A: &str = \"/ho", "me/me/rajut\";"),
+            concat!(":2: `/ho", "me/` is a path of one machine"),
+        ),
     ];
     for (path, body, expected) in cases {
         let lines = found(path, body);

@@ -1,0 +1,99 @@
+//! `rajut-load`: what a fake pod does, with an account of its own.
+//!
+//! `rajut-load [--cgroup DIR]... hogs N | switchers N RATE | sleepers N | fifo | disk DIR | tcp RATE`
+//!
+//! It enters the cgroups before its first thread begins, prints a line when all threads run, and works until its input
+//! says `stop` or ends. Then each thread takes its own account and stays, idle, so that the kernel can still be asked
+//! about it; the account is printed. At the end of its input it is gone.
+
+mod crew;
+mod kinds;
+
+use std::{
+    fs,
+    io::{BufRead as _, Read as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, bail};
+use rajut_tests::{
+    load::{Account, Kind, Ready, Thread, Usage},
+    oracle, sys,
+};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rajut-load: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let (cgroups, kind) = parse(std::env::args().skip(1))?;
+    for dir in &cgroups {
+        fs::write(dir.join("cgroup.procs"), "0")
+            .with_context(|| format!("cannot enter {}", dir.display()))?;
+    }
+    let before = own_usage()?;
+    let crew = kinds::start(&kind)?;
+    say(&Ready { pid: std::process::id(), before })?;
+
+    let mut input = std::io::stdin().lock();
+    let mut line = String::new();
+    // Any line, and the end of input too, is the sign to stop.
+    input.read_line(&mut line)?;
+    let mut threads = crew.stop();
+    threads.insert(0, Thread { role: "main".into(), usage: own_usage()?.since(&before), operations: 0 });
+    say(&Account { threads })?;
+    // The crew's threads stay until the process goes.
+    input.read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+/// What the calling thread has used so far.
+fn own_usage() -> Result<Usage> {
+    let (voluntary, involuntary) = sys::thread_switches();
+    let kernel = oracle::thread("/proc/thread-self".as_ref())?;
+    let cpu_ns = u64::try_from(sys::thread_cpu_time().as_nanos()).unwrap_or(u64::MAX);
+    Ok(Usage { cpu_ns, voluntary, involuntary, ..kernel })
+}
+
+fn say(what: &impl serde::Serialize) -> Result<()> {
+    let mut line = serde_json::to_vec(what)?;
+    line.push(b'\n');
+    let mut out = std::io::stdout().lock();
+    // Nobody listens any more when the test was killed: nothing left to say either.
+    let _ = out.write_all(&line).and_then(|()| out.flush());
+    Ok(())
+}
+
+fn parse(mut args: impl Iterator<Item = String>) -> Result<(Vec<PathBuf>, Kind)> {
+    let mut cgroups = Vec::new();
+    let kind = loop {
+        match args.next().context("say what to do: hogs, switchers, sleepers, fifo, disk or tcp")?.as_str() {
+            "--cgroup" => cgroups.push(args.next().context("--cgroup needs a folder")?.into()),
+            kind => break kind.to_owned(),
+        }
+    };
+    let mut number = |what: &str| -> Result<u32> {
+        let text = args.next().with_context(|| format!("{kind} needs {what}"))?;
+        text.parse().with_context(|| format!("{what} is no number: `{text}`"))
+    };
+    let kind = match kind.as_str() {
+        "hogs" => Kind::Hogs(number("a number of threads")?),
+        "switchers" => Kind::Switchers(number("a number of threads")?, number("rounds a second")?),
+        "sleepers" => Kind::Sleepers(number("a number of threads")?),
+        "fifo" => Kind::Fifo,
+        "disk" => Kind::Disk(args.next().context("disk needs a folder")?.into()),
+        "tcp" => Kind::Tcp(number("connections a second")?),
+        other => bail!("unknown load `{other}`"),
+    };
+    if let Some(extra) = args.next() {
+        bail!("unexpected `{extra}`");
+    }
+    Ok((cgroups, kind))
+}

@@ -1,0 +1,67 @@
+//! Oracles: what the kernel itself says about processes and cgroups.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use crate::{load::Usage, pod::FakePod, read};
+
+/// What all threads of a process have used so far, those that ended not counted.
+///
+/// # Errors
+/// When the process is gone.
+pub fn process(pid: u32) -> Result<Usage> {
+    let mut total = Usage::default();
+    let tasks = format!("/proc/{pid}/task");
+    for entry in fs::read_dir(&tasks).with_context(|| format!("cannot list {tasks}"))? {
+        total.add(&thread(&entry?.path())?);
+    }
+    Ok(total)
+}
+
+/// What one thread has used so far; `dir` is its folder in /proc.
+///
+/// # Errors
+/// When the thread is gone.
+pub fn thread(dir: &Path) -> Result<Usage> {
+    let schedstat = read(&dir.join("schedstat"))?;
+    let mut numbers = schedstat.split(' ').map(str::parse::<u64>);
+    let mut next = || numbers.next().context("schedstat has three numbers")?.context("schedstat has numbers");
+    let (cpu_ns, run_delay_ns, timeslices) = (next()?, next()?, next()?);
+    let status = read(&dir.join("status"))?;
+    Ok(Usage {
+        cpu_ns,
+        run_delay_ns,
+        timeslices,
+        voluntary: field(&status, "voluntary_ctxt_switches:")?,
+        involuntary: field(&status, "nonvoluntary_ctxt_switches:")?,
+    })
+}
+
+/// What a pod's quota did to it, nanoseconds: throttled time of `cpu.stat`.
+///
+/// # Errors
+/// When there is no cpu controller.
+pub fn throttled_ns(pod: &FakePod) -> Result<u64> {
+    let stat = read(&pod.cpu_dir()?.join("cpu.stat"))?;
+    // v1 counts nanoseconds, v2 microseconds.
+    field(&stat, "throttled_time").or_else(|_| Ok(field(&stat, "throttled_usec")? * 1000))
+}
+
+/// CPU time of a pod in nanoseconds, as `cpu.stat` of the unified hierarchy counts it.
+///
+/// # Errors
+/// When the pod is gone.
+pub fn cpu_ns(pod: &FakePod) -> Result<u64> {
+    Ok(field(&read(&pod.unified_dir().join("cpu.stat"))?, "usage_usec")? * 1000)
+}
+
+/// The number after a word at the begin of a line.
+fn field(text: &str, name: &str) -> Result<u64> {
+    text.lines()
+        .find_map(|line| line.strip_prefix(name))
+        .and_then(|rest| rest.split_whitespace().next())
+        .with_context(|| format!("there is no `{name}`"))?
+        .parse()
+        .with_context(|| format!("`{name}` has no number"))
+}
