@@ -6,6 +6,8 @@
 //! kernel, files --Reading--> aggregate --Delta--> pods --Sample--> store --Series--> sinks
 //! ```
 
+pub mod guess;
+pub mod harmless;
 pub mod model;
 pub mod probes;
 

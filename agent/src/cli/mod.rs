@@ -3,3 +3,5 @@
 //! - *Takes*: answers over gRPC.
 //! - *Gives*: screens.
 //! - *Never*: the kernel, the store.
+mod text;
+mod units;
