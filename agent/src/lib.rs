@@ -7,6 +7,7 @@
 //! ```
 
 pub mod guess;
+pub mod harmless;
 pub mod model;
 pub mod probes;
 
