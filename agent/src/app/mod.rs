@@ -1,17 +1,148 @@
-//! Builds the stages, owns the tick and the shutdown: the one clock of the program.
+//! Builds the stages, owns the tick and the shutdown.
+//!
+//! ```text
+//! readings = sources.read()             cumulative, by cgroup
+//! delta    = aggregate.fold(readings)   what happened since the last tick
+//! sample   = pods.attribute(delta)      whose it was
+//! store.append(sample)                  the ways out wake up on this
+//! ```
+//!
+//! That is [`Pipeline::tick`]; here is when it happens.
 
-use std::path::PathBuf;
+mod clock;
+mod pipeline;
+mod report;
 
-use tokio::sync::watch;
+use std::{env, fs, path::PathBuf};
 
-use crate::config::Config;
+use tokio::{sync::watch, task::JoinHandle};
+
+use self::{
+    clock::Clock,
+    pipeline::{Pipeline, Sources},
+    report::Reporter,
+};
+use crate::{
+    cgroups::Hierarchies,
+    config::Config,
+    files::CpuStat,
+    kernel::{Kernel, LoadError},
+    model::Utc,
+    sinks::{self, ServeError, View},
+    status::StatusCell,
+    store::Store,
+};
 
 /// Why the agent did not start or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// Serving failed.
     #[error(transparent)]
-    Serve(#[from] crate::sinks::ServeError),
+    Serve(#[from] ServeError),
+    /// Neither the kernel nor files give anything.
+    #[error("{0}")]
+    Nothing(LoadError),
+    /// A task of the agent ended in a panic: a bug.
+    #[error("the agent's own task failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// The stages up to the store, loaded and attached, before any other thread exists.
+#[derive(Debug)]
+pub struct Prepared {
+    config: Config,
+    pipeline: Pipeline,
+    reporter: Reporter,
+    clock: Clock,
+    store: Store,
+}
+
+impl Prepared {
+    /// Loads the kernel side, or falls back to files where it cannot.
+    ///
+    /// # Errors
+    /// When neither gives anything.
+    pub fn new(config: Config) -> Result<Prepared, AppError> {
+        let kernel = Kernel::load(&config.kernel, &config.off);
+        let hierarchies = Hierarchies::find();
+        let hierarchies = match &hierarchies {
+            Ok(found) => Some(found),
+            Err(error) => {
+                tracing::warn!(%error, "no cgroup can be named");
+                None
+            }
+        };
+        let files = hierarchies.map(|found| CpuStat::new(found, kernel.is_err()));
+        let kernel = match (kernel, &files) {
+            // Somebody who may not load programs wants to know; a kernel that cannot carry them is measured as it is.
+            (Err(error @ LoadError::NotPermitted(_)), _) | (Err(error), None) => {
+                return Err(AppError::Nothing(error));
+            }
+            (Err(error), Some(_)) => {
+                tracing::warn!(%error, "measuring from files alone");
+                Err(error)
+            }
+            (loaded, _) => loaded,
+        };
+        let node = config.node.clone().unwrap_or_else(node_name);
+        let reporter = Reporter::new(node.clone(), config.off.clone(), kernel.as_ref().ok());
+        let store = Store::new(config.store.clone());
+        let clock = Clock::new();
+        let now = clock.now();
+        let sources = Sources { kernel, files };
+        let pipeline = Pipeline::new(sources, &node, hierarchies, store.clone(), config.window.0, now);
+        Ok(Prepared { config, pipeline, reporter, clock, store })
+    }
+
+    /// Serves. Returns when the socket accepts.
+    ///
+    /// # Errors
+    /// When an address cannot be bound.
+    pub async fn start(mut self) -> Result<Agent, AppError> {
+        let listener = sinks::bind(&self.config.sinks).await?;
+        let socket = listener.socket().to_owned();
+        self.reporter.with_counts(listener.counts());
+        let status = StatusCell::new(self.reporter.report(&self.pipeline));
+        let (shutdown, stopped) = watch::channel(false);
+        let (head, newest) = watch::channel(0);
+        let view = View { store: self.store.clone(), status: status.clone(), head: newest };
+        let ticking = tokio::spawn(self.run(status, head, stopped.clone()));
+        let task = tokio::spawn(async move {
+            let served = listener.serve(view, stopped).await;
+            // Serving ended, by request or not: the clock ends with it, and what is attached goes with the pipeline.
+            ticking.abort();
+            let _ = ticking.await;
+            Ok(served?)
+        });
+        Ok(Agent { socket, shutdown, task })
+    }
+
+    /// The clock: a tick at each whole window of UTC.
+    async fn run(mut self, status: StatusCell, head: watch::Sender<u64>, mut stopped: watch::Receiver<bool>) {
+        let window = self.config.window.0;
+        loop {
+            let now = self.clock.now();
+            let next = now.floor(window) + window;
+            tokio::select! {
+                () = tokio::time::sleep(next.since(now)) => {}
+                _ = stopped.wait_for(|stop| *stop) => return,
+            }
+            self.clock.follow(Utc::now());
+            let end = self.clock.now().floor(window);
+            // Files and maps are read here: off the threads that answer.
+            let ticked = tokio::task::spawn_blocking(move || {
+                if end > now.floor(window) {
+                    self.pipeline.tick(end);
+                }
+                let state = self.reporter.report(&self.pipeline);
+                (self, state)
+            });
+            let Ok((prepared, state)) = ticked.await else { return };
+            self = prepared;
+            status.set(state);
+            head.send_replace(self.store.head());
+        }
+    }
 }
 
 /// A running agent in this process.
@@ -20,18 +151,16 @@ pub struct Agent {
     /// Where it serves.
     pub socket: PathBuf,
     shutdown: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<Result<(), AppError>>,
+    task: JoinHandle<Result<(), AppError>>,
 }
 
 impl Agent {
-    /// Loads the kernel side (or falls back to files), and serves. Returns when the socket accepts.
+    /// [`Prepared::new`] and [`Prepared::start`] in one, inside a runtime.
     ///
     /// # Errors
-    /// When nothing can be served. That no kernel program loads is a state, not an error.
+    /// As those.
     pub async fn start(config: Config) -> Result<Agent, AppError> {
-        let (shutdown, _) = watch::channel(false);
-        let task = tokio::spawn(async { Ok(()) });
-        Ok(Agent { socket: config.sinks.socket, shutdown, task })
+        tokio::task::spawn_blocking(move || Prepared::new(config)).await??.start().await
     }
 
     /// Runs until `stop` was called or serving failed.
@@ -39,11 +168,19 @@ impl Agent {
     /// # Errors
     /// When serving failed.
     pub async fn wait(&mut self) -> Result<(), AppError> {
-        (&mut self.task).await.unwrap_or(Ok(()))
+        (&mut self.task).await?
     }
 
     /// Asks it to end; `wait` returns when it has.
     pub fn stop(&self) {
         self.shutdown.send_replace(true);
     }
+}
+
+/// The Kubernetes node name (downward API), else the host name.
+fn node_name() -> String {
+    env::var("NODE_NAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| {
+        fs::read_to_string("/proc/sys/kernel/hostname")
+            .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+    })
 }

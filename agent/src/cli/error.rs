@@ -5,7 +5,7 @@ use std::io;
 use tonic::{Code, Status};
 
 use super::connect::Target;
-use crate::{app::AppError, config::ConfigError, harmless::harmless, sinks::ServeError};
+use crate::{app::AppError, config::ConfigError, harmless::harmless, kernel::LoadError, sinks::ServeError};
 
 /// Exit codes; scripts rely on them.
 pub(crate) mod exit {
@@ -64,8 +64,10 @@ impl CliError {
                     exit::PERMISSION
                 }
                 ServeError::Bind { .. } | ServeError::InUse(_) | ServeError::Insecure(_) => exit::USAGE,
-                ServeError::Grpc(_) => exit::UNREACHABLE,
+                ServeError::Grpc(_) | ServeError::Reflection(_) => exit::UNREACHABLE,
             },
+            CliError::Agent(AppError::Nothing(LoadError::NotPermitted(_))) => exit::PERMISSION,
+            CliError::Agent(AppError::Nothing(_) | AppError::Task(_)) => exit::NOTHING,
         }
     }
 

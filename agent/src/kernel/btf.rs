@@ -171,7 +171,8 @@ impl Btf {
             let own = read_u32(&self.data, at)?;
             let id = read_u32(&self.data, at + 4)?;
             let place = read_u32(&self.data, at + 8)?;
-            let (bit_offset, bits) = if within.flag { (place & 0x00ff_ffff, place >> 24) } else { (place, 0) };
+            let (bit_offset, bits) =
+                if within.flag { (place & 0x00ff_ffff, place >> 24) } else { (place, 0) };
             if self.name(own) == name.as_bytes() {
                 return Some((Member { bit_offset, size: self.size(id, 0), bits }, id));
             }

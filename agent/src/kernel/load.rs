@@ -68,8 +68,7 @@ pub fn load(config: &Config, off: &[String]) -> Result<Loaded, LoadError> {
     let cells = map(&object, "CELLS", slots * shards).map_err(other)?;
     let blocks = map(&object, "BLOCKS", config.blocks as usize).map_err(other)?;
     let slot_ids = map(&object, "SLOT_IDS", slots).map_err(other)?;
-    let ledgers =
-        map(&object, "LEDGERS", Program::ALL.len() * topology.possible as usize).map_err(other)?;
+    let ledgers = map(&object, "LEDGERS", Program::ALL.len() * topology.possible as usize).map_err(other)?;
     fill(&mut object, "FREE_SLOTS", FIRST..config.slots).map_err(|e| other(e.to_string()))?;
     fill(&mut object, "FREE_BLOCKS", 1..config.blocks + 1).map_err(|e| other(e.to_string()))?;
     for (cpu, shard) in topology.shard.iter().enumerate().filter(|_| topology.is_shared()) {
@@ -205,7 +204,9 @@ fn fill(object: &mut Ebpf, name: &str, values: impl Iterator<Item = u32>) -> Res
 }
 
 fn map<T: super::mapped::Plain>(object: &Ebpf, name: &str, elements: usize) -> Result<Mapped<T>, String> {
-    let Some(Map::Array(data)) = object.map(name) else { return Err(format!("the object has no array {name}")) };
+    let Some(Map::Array(data)) = object.map(name) else {
+        return Err(format!("the object has no array {name}"));
+    };
     Mapped::new(&Descriptor(data), elements).map_err(|error| format!("cannot map {name}: {error}"))
 }
 

@@ -49,7 +49,10 @@ pub enum LoadError {
     #[error("the kernel has no type information: {0}")]
     NoBtf(String),
     /// bpf() is not allowed.
-    #[error("not permitted to load eBPF programs: {0}")]
+    #[error(
+        "cannot load eBPF programs: operation not permitted ({0}). run as root, or give the binary CAP_BPF and \
+         CAP_PERFMON (setcap cap_bpf,cap_perfmon+ep FILE)"
+    )]
     NotPermitted(String),
     /// Anything else.
     #[error("cannot load eBPF programs: {0}")]

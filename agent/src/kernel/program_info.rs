@@ -38,12 +38,17 @@ pub fn counts(program: &impl AsRawFd) -> io::Result<ProgramCounts> {
         info: info.as_mut_ptr() as u64,
     };
     // SAFETY: the attributes are laid out as the kernel reads them, and `info` has the length that they say.
-    let done = unsafe { libc::syscall(libc::SYS_bpf, GET_INFO, &raw const attributes, size_of::<Attributes>()) };
+    let done =
+        unsafe { libc::syscall(libc::SYS_bpf, GET_INFO, &raw const attributes, size_of::<Attributes>()) };
     if done < 0 {
         return Err(io::Error::last_os_error());
     }
     let word = |at: usize| {
         info.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes)
     };
-    Ok(ProgramCounts { runs: word(RUN_COUNT), run_time_ns: word(RUN_TIME_NS), misses: word(RECURSION_MISSES) })
+    Ok(ProgramCounts {
+        runs: word(RUN_COUNT),
+        run_time_ns: word(RUN_TIME_NS),
+        misses: word(RECURSION_MISSES),
+    })
 }

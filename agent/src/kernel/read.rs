@@ -76,9 +76,13 @@ impl Kernel {
             return;
         }
         let cpus = self.loaded.topology.online.clone();
-        let Ok(flush) = program::<RawTracePoint>(&mut self.loaded.object, Program::Flush.name()) else { return };
+        let Ok(flush) = program::<RawTracePoint>(&mut self.loaded.object, Program::Flush.name()) else {
+            return;
+        };
         for cpu in cpus {
-            if let Err(error) = flush.test_run(RawTracePointRunOptions { cpu: Some(cpu), ..Default::default() }) {
+            if let Err(error) =
+                flush.test_run(RawTracePointRunOptions { cpu: Some(cpu), ..Default::default() })
+            {
                 tracing::debug!(cpu, %error, "cannot bill the task that runs there");
             }
         }
@@ -119,7 +123,9 @@ impl Kernel {
         let mut sum = Cell::default();
         let mut counts = [0u64; 256];
         for shard in 0..self.loaded.topology.shards as usize {
-            let Some(cell) = self.loaded.cells.get(shard * self.loaded.slot_ids.len() + slot) else { continue };
+            let Some(cell) = self.loaded.cells.get(shard * self.loaded.slot_ids.len() + slot) else {
+                continue;
+            };
             sum.ran += cell.ran;
             sum.waited += cell.waited;
             sum.quota += cell.quota;
@@ -192,7 +198,8 @@ impl Kernel {
         for cpu in 0..cpus {
             let ledger = self.settled(program as usize * cpus + cpu);
             // Exhaustive, so that a new count is not forgotten here.
-            let Ledger { attempted, applied, folded, no_storage, no_cell, blocks_full, timed, timed_ns } = ledger;
+            let Ledger { attempted, applied, folded, no_storage, no_cell, blocks_full, timed, timed_ns } =
+                ledger;
             sum.attempted += attempted;
             sum.applied += applied;
             sum.folded += folded;
@@ -299,7 +306,8 @@ impl Kernel {
         let slots = self.loaded.slot_ids.len();
         let mut freed = false;
         for id in gone {
-            let Some(slot) = (FIRST as usize..slots).find(|slot| self.loaded.slot_ids.get(*slot) == Some(id.0))
+            let Some(slot) =
+                (FIRST as usize..slots).find(|slot| self.loaded.slot_ids.get(*slot) == Some(id.0))
             else {
                 continue;
             };

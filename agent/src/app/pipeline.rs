@@ -1,0 +1,104 @@
+//! The data's way, once for each tick.
+
+use std::time::Duration;
+
+use crate::{
+    aggregate::Aggregate,
+    cgroups::Hierarchies,
+    files::CpuStat,
+    kernel::{Kernel, LoadError},
+    model::{Gap, Reading, Utc, Window},
+    pods::Pods,
+    store::Store,
+};
+
+/// Where readings come from.
+#[derive(Debug)]
+pub struct Sources {
+    /// The kernel side, or why there is none.
+    pub kernel: Result<Kernel, LoadError>,
+    /// cpu.stat, where there are cgroups.
+    pub files: Option<CpuStat>,
+}
+
+impl Sources {
+    fn read(&mut self) -> Vec<Reading> {
+        let kernel = self.kernel.as_mut().ok().map(Kernel::read);
+        let files = self.files.as_mut().map(CpuStat::read);
+        kernel.into_iter().chain(files).collect()
+    }
+}
+
+/// The stages, and where the last window ended.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// Where readings come from.
+    pub sources: Sources,
+    aggregate: Aggregate,
+    pods: Pods,
+    store: Store,
+    /// A window longer than this is marked as late.
+    longest: Duration,
+    last: Utc,
+    /// What it did so far.
+    pub totals: Totals,
+}
+
+/// What the pipeline did so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Totals {
+    /// Windows that were stored.
+    pub windows: u64,
+    /// Of those, longer than they should be.
+    pub late: u64,
+    /// Rows that were stored.
+    pub rows: u64,
+    /// Losses that the windows declare, events.
+    pub lost: u64,
+}
+
+impl Pipeline {
+    /// Takes the first reading, which is where everything counts from.
+    #[must_use]
+    pub fn new(
+        mut sources: Sources,
+        node: &str,
+        hierarchies: Option<&Hierarchies>,
+        store: Store,
+        window: Duration,
+        now: Utc,
+    ) -> Pipeline {
+        let mut aggregate = Aggregate::default();
+        aggregate.fold(Window { start: now, end: now }, sources.read());
+        Pipeline {
+            sources,
+            aggregate,
+            pods: Pods::new(node, hierarchies),
+            store,
+            longest: window + window / 2,
+            last: now,
+            totals: Totals::default(),
+        }
+    }
+
+    /// Closes the window that ends now.
+    pub fn tick(&mut self, now: Utc) {
+        let window = Window { start: self.last, end: now };
+        let readings = self.sources.read();
+        let mut delta = self.aggregate.fold(window, readings);
+        if window.duration() > self.longest {
+            delta.gaps.push(Gap { window, reason: Gap::LATE, count: 0 });
+            self.totals.late += 1;
+        }
+        let sample = self.pods.attribute(delta);
+        let gone = self.pods.take_gone();
+        if let Ok(kernel) = &mut self.sources.kernel {
+            kernel.release(&gone);
+        }
+        self.totals.windows += 1;
+        self.totals.rows += sample.rows.len() as u64;
+        self.totals.lost += sample.gaps.iter().map(|gap| gap.count).sum::<u64>();
+        self.store.append(sample);
+        self.last = now;
+    }
+}

@@ -1,0 +1,130 @@
+//! The agent's own state, put together for `status` after each tick.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    time::{Duration, SystemTime},
+};
+
+use procfs::process::Process;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::pipeline::Pipeline;
+use crate::{
+    kernel::{Kernel, LoadError},
+    probes,
+    sinks::Counts,
+    status::{Bill, LedgerRow, ProbeState, ProbeStatus, Status},
+};
+
+/// What does not change while the agent runs.
+#[derive(Debug)]
+pub struct Reporter {
+    node: String,
+    boot_id: String,
+    instance: String,
+    started_at: SystemTime,
+    off: Vec<String>,
+    maps_bytes: u64,
+    counts: Option<Counts>,
+    cpu: Duration,
+    at: std::time::Instant,
+}
+
+impl Reporter {
+    /// For the agent of this process.
+    #[must_use]
+    pub fn new(node: String, off: Vec<String>, kernel: Option<&Kernel>) -> Reporter {
+        Reporter {
+            node,
+            boot_id: random("boot_id"),
+            instance: random("uuid"),
+            started_at: SystemTime::now(),
+            off,
+            maps_bytes: kernel.map_or(0, Kernel::maps_bytes),
+            counts: None,
+            cpu: process_cpu(),
+            at: std::time::Instant::now(),
+        }
+    }
+
+    /// From now on with what the sinks count.
+    pub fn with_counts(&mut self, counts: Counts) {
+        self.counts = Some(counts);
+    }
+
+    /// The state as it stands.
+    pub fn report(&mut self, pipeline: &Pipeline) -> Status {
+        let kernel = &pipeline.sources.kernel;
+        let probes = match kernel {
+            Ok(kernel) => kernel.probes(),
+            Err(error) => without_kernel(error, pipeline.sources.files.is_some(), &self.off),
+        };
+        let mut ledger = kernel.as_ref().map_or_else(|_| Vec::new(), Kernel::ledger);
+        ledger.push(LedgerRow {
+            source: "store".to_owned(),
+            attempted: pipeline.totals.rows,
+            applied: pipeline.totals.rows,
+            dropped: BTreeMap::new(),
+            ..LedgerRow::default()
+        });
+        ledger.extend(self.counts.iter().flat_map(Counts::ledger));
+
+        let cpu = process_cpu();
+        let elapsed = self.at.elapsed().as_secs_f64();
+        let own = if elapsed > 0.0 { (cpu - self.cpu).as_secs_f64() / elapsed } else { 0.0 };
+        self.cpu = cpu;
+        self.at = std::time::Instant::now();
+        let programs: f64 = probes.iter().filter_map(|probe| probe.cpu_share).sum();
+        Status {
+            node: self.node.clone(),
+            boot_id: self.boot_id.clone(),
+            instance: self.instance.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: self.started_at,
+            probes,
+            ledger,
+            bill: Bill { cpu_share: own + programs, rss: resident(), maps_bytes: self.maps_bytes },
+        }
+    }
+}
+
+/// How the probes stand where no kernel program could be loaded.
+fn without_kernel(error: &LoadError, files: bool, off: &[String]) -> Vec<ProbeStatus> {
+    probes::REGISTRY
+        .iter()
+        .map(|probe| {
+            let is_off = off.iter().any(|name| name == probe.name);
+            let (state, rung) = match (is_off, files) {
+                (true, _) => (ProbeState::Off, ""),
+                (false, true) => (ProbeState::On, "cpu.stat (CPU time and throttling only)"),
+                (false, false) => (ProbeState::Unsupported, ""),
+            };
+            ProbeStatus {
+                name: probe.name,
+                state,
+                rung: rung.to_owned(),
+                reason: if is_off { String::new() } else { error.to_string() },
+                runs: 0,
+                ns_per_run: None,
+                cpu_share: None,
+            }
+        })
+        .collect()
+}
+
+/// CPU time of this process, kernel and user.
+fn process_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+fn resident() -> u64 {
+    let pages = Process::myself().and_then(|own| own.statm()).map_or(0, |statm| statm.resident);
+    pages * procfs::page_size()
+}
+
+fn random(file: &str) -> String {
+    let path = format!("/proc/sys/kernel/random/{file}");
+    fs::read_to_string(path).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}
