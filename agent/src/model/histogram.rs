@@ -61,8 +61,16 @@ impl Histogram {
             self.slots.clone_from(&other.slots);
             return;
         }
+        // Both rise: one walk along both, and mostly no insertion.
+        let mut at = 0;
         for (slot, count) in &other.slots {
-            self.add(*slot, *count);
+            while self.slots.get(at).is_some_and(|(own, _)| own < slot) {
+                at += 1;
+            }
+            match self.slots.get_mut(at) {
+                Some((own, sum)) if own == slot => *sum = sum.saturating_add(*count),
+                _ => self.slots.insert(at, (*slot, *count)),
+            }
         }
     }
 
