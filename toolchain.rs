@@ -137,3 +137,72 @@ fn output(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    /// A folder with a cargo and a rustc that says it is of that version, with or without sources.
+    fn fake(version: &str, sources: bool) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let sysroot = root.path().display();
+        for (name, script) in [
+            ("cargo", "#!/bin/sh\n".to_owned()),
+            (
+                "rustc",
+                format!("#!/bin/sh\ncase $1 in --version) echo '{version}';; *) echo '{sysroot}';; esac\n"),
+            ),
+        ] {
+            let path = root.path().join(name);
+            fs::write(&path, script).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        if sources {
+            let core = root.path().join("lib/rustlib/src/rust/library/core/src");
+            fs::create_dir_all(&core).unwrap();
+            fs::write(core.join("lib.rs"), "").unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn a_system_rust_must_be_new_enough_and_have_sources() {
+        let cases = [
+            ("rustc 1.96.0 (ac68faa20 2026-05-25)", true, true),
+            ("rustc 1.100.1", true, true),
+            ("rustc 2.0.0", true, true),
+            ("rustc 1.95.9", true, false),
+            ("rustc 1.96.0", false, false),
+            ("rustc", true, false),
+            ("rustc one.two", true, false),
+        ];
+        for (version, sources, expected) in cases {
+            let root = fake(version, sources);
+            assert_eq!(system_rust(root.path()).is_some(), expected, "{version}, sources: {sources}");
+        }
+        assert_eq!(system_rust(Path::new("/nonexistent")), None);
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_what_to_do() {
+        for missing in [Missing::Compiler, Missing::Linker] {
+            assert!(missing.to_string().ends_with(": run cargo xtask setup"), "{missing}");
+        }
+    }
+
+    #[test]
+    fn its_cargo_hears_nothing_of_ours() {
+        let (cargo, rustc, linker) = ("/x/cargo".into(), "/x/rustc".into(), "/x/bpf-linker".into());
+        let toolchain = Toolchain { cargo, rustc, env: vec![("RUSTC", "/x/rustc".into())], linker };
+        let command = toolchain.command();
+        let set = |name: &str| command.get_envs().find(|(n, _)| *n == name).and_then(|(_, value)| value);
+        // Set by the cargo that runs this test.
+        assert!(env::var_os("CARGO_MANIFEST_DIR").is_some());
+        assert!(command.get_envs().any(|(name, value)| name == "CARGO_MANIFEST_DIR" && value.is_none()));
+        assert_eq!(set("RUSTC").unwrap(), "/x/rustc");
+    }
+}

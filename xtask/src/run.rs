@@ -43,7 +43,7 @@ const CONNECTIONS: u32 = 512;
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if !repo::is_root() {
         bail!(
-            "not root: eBPF programs take root. build as yourself (`cargo xtask build --release`), then `sudo rajut top`"
+            "not root: eBPF programs take root. build as yourself (`cargo xtask build --release`), then `sudo target/release/rajut top`"
         );
     }
     setup::ensure()?;
