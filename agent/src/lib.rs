@@ -22,5 +22,6 @@ pub mod store;
 
 pub mod app;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod doctor;

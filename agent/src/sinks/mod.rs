@@ -4,9 +4,28 @@
 //! - *Gives*: bytes.
 //! - *Never*: the kernel, pods, aggregate's state.
 
+mod accept;
+mod counts;
+mod desk;
+mod query;
+mod refusal;
+mod roll;
+mod server;
+mod socket;
+mod stream;
+mod token;
+mod watch;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use tokio::sync::watch;
+use tokio::sync::watch as cell;
+
+pub use counts::Counts;
+pub use server::{Listener, bind};
 
 use crate::{status::StatusCell, store::Store};
 
@@ -23,6 +42,12 @@ pub struct Config {
     pub streams: usize,
     /// Silence after which a stream gets a heartbeat.
     pub heartbeat: Duration,
+    /// Connections at once; more are closed again.
+    pub connections: usize,
+    /// Queries at once, the waiting included; more are refused.
+    pub queries: usize,
+    /// Queries that are worked off at the same time, each on a thread of its own.
+    pub queries_running: usize,
 }
 
 impl Default for Config {
@@ -33,6 +58,9 @@ impl Default for Config {
             insecure: false,
             streams: 32,
             heartbeat: Duration::from_secs(5),
+            connections: 64,
+            queries: 64,
+            queries_running: 2,
         }
     }
 }
@@ -45,7 +73,7 @@ pub struct View {
     /// The state.
     pub status: StatusCell,
     /// The sequence number of the newest window; changes with each.
-    pub head: watch::Receiver<u64>,
+    pub head: cell::Receiver<u64>,
 }
 
 /// Why serving ended or never began.
@@ -68,16 +96,15 @@ pub enum ServeError {
     /// gRPC ended.
     #[error("gRPC server failed: {0}")]
     Grpc(#[from] tonic::transport::Error),
+    /// The descriptors of this build cannot be offered by reflection.
+    #[error("gRPC reflection cannot be built: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
 }
 
-/// Serves until `shutdown` changes.
+/// Binds and serves until `shutdown` is true.
 ///
 /// # Errors
 /// When an address cannot be bound or the server fails.
-pub async fn serve(
-    _config: &Config,
-    _view: View,
-    _shutdown: watch::Receiver<bool>,
-) -> Result<(), ServeError> {
-    Ok(())
+pub async fn serve(config: &Config, view: View, shutdown: cell::Receiver<bool>) -> Result<(), ServeError> {
+    bind(config).await?.serve(view, shutdown).await
 }

@@ -1,0 +1,125 @@
+//! `QueryService`: each answer is made at the desk, out of the store and the status alone.
+
+use prost::Message;
+use rajut_proto::v1::{self as pb, query_service_server::QueryService};
+use tonic::{Request, Response, Status};
+
+use super::{
+    View,
+    desk::Desk,
+    refusal::Refusal,
+    token,
+    wire::{answer, ask},
+};
+use crate::{model::Utc, store::Store};
+
+/// The largest message that is sent: a histogram with every bucket for every remembered entity fits; bytes.
+pub(super) const MAX_ANSWER: usize = 32 << 20;
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct Queries {
+    view: View,
+    desk: Desk,
+}
+
+impl Queries {
+    /// Answers out of `view`, working at `desk`.
+    pub(super) fn new(view: View, desk: Desk) -> Queries {
+        Queries { view, desk }
+    }
+
+    async fn answer<Q: Send + 'static, A: Message + 'static>(
+        &self,
+        request: Request<Q>,
+        make: fn(&View, &Q) -> Result<A, Refusal>,
+    ) -> Result<Response<A>, Status> {
+        let view = self.view.clone();
+        let question = request.into_inner();
+        let answer = self.desk.query(move || bounded(make(&view, &question)?)).await?;
+        Ok(Response::new(answer))
+    }
+}
+
+#[tonic::async_trait]
+impl QueryService for Queries {
+    async fn list_entities(
+        &self,
+        request: Request<pb::ListEntitiesRequest>,
+    ) -> Result<Response<pb::ListEntitiesResponse>, Status> {
+        self.answer(request, list_entities).await
+    }
+
+    async fn list_metrics(
+        &self,
+        request: Request<pb::ListMetricsRequest>,
+    ) -> Result<Response<pb::ListMetricsResponse>, Status> {
+        self.answer(request, list_metrics).await
+    }
+
+    async fn summarize(
+        &self,
+        request: Request<pb::SummarizeRequest>,
+    ) -> Result<Response<pb::SummarizeResponse>, Status> {
+        self.answer(request, summarize).await
+    }
+
+    async fn query(&self, request: Request<pb::QueryRequest>) -> Result<Response<pb::QueryResponse>, Status> {
+        self.answer(request, query).await
+    }
+
+    /// Not at the desk: status must be had from an agent that is busy, and it is one reference count away.
+    async fn get_status(
+        &self,
+        _request: Request<pb::GetStatusRequest>,
+    ) -> Result<Response<pb::GetStatusResponse>, Status> {
+        Ok(Response::new(answer::status(&self.view.status.get())))
+    }
+}
+
+fn list_entities(
+    view: &View,
+    request: &pb::ListEntitiesRequest,
+) -> Result<pb::ListEntitiesResponse, Refusal> {
+    let size = ask::page_size(request.page_size);
+    let after = token::parse_page_token(&request.page_token)?;
+    let all = view.store.entities();
+    let mut rest = all.iter().filter(|entity| after.is_none_or(|after| entity.id.0 > after));
+    let entities: Vec<pb::Entity> = rest.by_ref().take(size).map(|entity| answer::entity(entity)).collect();
+    let more = rest.next().is_some();
+    let next_page_token =
+        entities.last().filter(|_| more).map_or_else(String::new, |last| token::page_token(last.id));
+    Ok(pb::ListEntitiesResponse { entities, next_page_token })
+}
+
+fn list_metrics(view: &View, _: &pb::ListMetricsRequest) -> Result<pb::ListMetricsResponse, Refusal> {
+    Ok(pb::ListMetricsResponse { metrics: answer::descriptors(&view.status.get(), |_| true) })
+}
+
+fn summarize(view: &View, request: &pb::SummarizeRequest) -> Result<pb::SummarizeResponse, Refusal> {
+    let summary = ask::summary(request, open_end(view, request.range.as_ref()), Utc::now())?;
+    let series = view.store.select(&summary.selection)?;
+    Ok(answer::summary(series, summary.limit, &summary.detail, &view.status.get()))
+}
+
+fn query(view: &View, request: &pb::QueryRequest) -> Result<pb::QueryResponse, Refusal> {
+    let question = ask::question(request, open_end(view, request.range.as_ref()), Utc::now())?;
+    let series = view.store.select(&question.selection)?;
+    Ok(answer::query(&question, series, &view.status.get()))
+}
+
+/// Where the newest window ends, looked up only for a range that has no end: it unpacks a window.
+fn open_end(view: &View, range: Option<&pb::TimeRange>) -> Option<Utc> {
+    range.filter(|range| range.start.is_some() && range.end.is_none()).and_then(|_| newest(&view.store))
+}
+
+fn newest(store: &Store) -> Option<Utc> {
+    store.after(store.head().saturating_sub(1), 1).windows.last().map(|stored| stored.window.end)
+}
+
+fn bounded<A: Message>(answer: A) -> Result<A, Refusal> {
+    match answer.encoded_len() {
+        size if size > MAX_ANSWER => Err(Refusal::TooLarge { size, limit: MAX_ANSWER }),
+        _ => Ok(answer),
+    }
+}
