@@ -1,6 +1,16 @@
 //! The cgroup file system: where it is mounted, which hierarchy carries identity, and its directories by id.
 
-use std::path::PathBuf;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs,
+    os::unix::{
+        ffi::{OsStrExt, OsStringExt},
+        fs::{DirEntryExt, MetadataExt},
+    },
+    path::{Path, PathBuf},
+};
 
 /// The hierarchies of this host that matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +38,176 @@ impl Hierarchies {
     /// # Errors
     /// When there is no cgroup v2 mount or the table cannot be read.
     pub fn find() -> Result<Hierarchies, CgroupError> {
-        Err(CgroupError::NoV2)
+        let table = fs::read("/proc/self/mountinfo").map_err(CgroupError::Mounts)?;
+        Hierarchies::of_mounts(&mounts(&table))
     }
+
+    fn of_mounts(mounts: &[Mount]) -> Result<Hierarchies, CgroupError> {
+        let identity = widest(mounts.iter().filter(|m| m.v2)).ok_or(CgroupError::NoV2)?;
+        let controllers = fs::read_to_string(identity.join("cgroup.controllers")).unwrap_or_default();
+        let cpu = if controllers.split_whitespace().any(|controller| controller == "cpu") {
+            Some(identity.clone())
+        } else {
+            widest(mounts.iter().filter(|m| !m.v2 && m.controllers.iter().any(|c| c == "cpu")))
+        };
+        Ok(Hierarchies { identity, cpu })
+    }
+}
+
+/// The mount that shows most of a hierarchy. In a container there may be several: its own cgroup, and the host's tree
+/// that was mounted into it. The root of a hierarchy has id 1, whatever name space one looks from.
+fn widest<'a>(mounts: impl Iterator<Item = &'a Mount> + Clone) -> Option<PathBuf> {
+    let is_root = |mount: &&Mount| fs::metadata(&mount.at).is_ok_and(|dir| dir.ino() == ROOT_ID);
+    mounts.clone().find(is_root).or_else(|| mounts.clone().next()).map(|mount| mount.at.clone())
+}
+
+const ROOT_ID: u64 = 1;
+
+/// One cgroup mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mount {
+    at: PathBuf,
+    v2: bool,
+    /// Of a v1 hierarchy.
+    controllers: Vec<String>,
+}
+
+/// The cgroup mounts in a mountinfo table (proc(5)); lines that are none are skipped.
+fn mounts(table: &[u8]) -> Vec<Mount> {
+    table.split(|byte| *byte == b'\n').filter_map(mount).collect()
+}
+
+fn mount(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let at = fields.nth(4)?;
+    // Optional fields end with a lone dash; then file system type, source, super block options.
+    let mut after = fields.skip_while(|field| *field != b"-").skip(1);
+    let v2 = match after.next()? {
+        b"cgroup2" => true,
+        b"cgroup" => false,
+        _ => return None,
+    };
+    let options = after.nth(1)?.split(|byte| *byte == b',');
+    Some(Mount {
+        at: PathBuf::from(std::ffi::OsString::from_vec(unescape(at))),
+        v2,
+        controllers: options.map(|option| String::from_utf8_lossy(option).into_owned()).collect(),
+    })
+}
+
+/// `\040` and its like: a backslash and three octal digits.
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, tail)) = rest.split_first() {
+        let byte = tail
+            .get(..3)
+            .filter(|_| *first == b'\\')
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        match byte {
+            Some(byte) => {
+                out.push(byte);
+                rest = tail.get(3..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    out
+}
+
+/// A cgroup as a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dir {
+    /// Its id in the hierarchy: the inode number.
+    pub id: u64,
+    /// Below the root, without a leading slash; empty for the root.
+    pub path: PathBuf,
+    /// Where its parent is in the list; the root has none.
+    pub parent: Option<usize>,
+}
+
+/// Every cgroup of a hierarchy at one instant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// Parents before their children.
+    pub dirs: Vec<Dir>,
+    /// Directories that were not entered, or whose children were not listed: over the bounds, or unreadable. 0 means
+    /// that what is not in the list does not exist.
+    pub skipped: u64,
+}
+
+/// Bounds of a walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Levels below the root.
+    pub depth: usize,
+    /// Directories.
+    pub dirs: usize,
+}
+
+impl Default for Bounds {
+    /// A few times what the largest nodes have: 500 pods are about 2,000 directories, 10 levels in kind.
+    fn default() -> Bounds {
+        Bounds { depth: 24, dirs: 16_384 }
+    }
+}
+
+/// Lists every cgroup below a root: one stat for each, and one listing for each that has children. A directory counts
+/// its children in its link count, so that leaves, which are most, need not be opened; a file system that does not
+/// keep that count says 1, and then all are.
+#[must_use]
+pub fn walk(root: &Path, bounds: Bounds) -> Walk {
+    let mut walk = Walk::default();
+    let Ok(meta) = fs::metadata(root) else {
+        walk.skipped = 1;
+        return walk;
+    };
+    walk.dirs.push(Dir { id: meta.ino(), path: PathBuf::new(), parent: None });
+    let mut open = vec![(0, 0)];
+    while let Some((at, depth)) = open.pop() {
+        let Some(path) = walk.dirs.get(at).map(|dir| dir.path.clone()) else { continue };
+        let entries = match fs::read_dir(root.join(&path)) {
+            Ok(entries) => entries,
+            // Removed since its parent was listed.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(_) => {
+                walk.skipped += 1;
+                continue;
+            }
+        };
+        for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            if depth >= bounds.depth || walk.dirs.len() >= bounds.dirs {
+                walk.skipped += 1;
+                continue;
+            }
+            let path = path.join(entry.file_name());
+            let links = fs::symlink_metadata(root.join(&path)).map_or(0, |meta| meta.nlink());
+            walk.dirs.push(Dir { id: entry.ino(), path, parent: Some(at) });
+            if links != LINKS_OF_A_LEAF && links != 0 {
+                open.push((walk.dirs.len() - 1, depth + 1));
+            }
+        }
+    }
+    walk
+}
+
+/// Its name in its parent, and its own `.`.
+const LINKS_OF_A_LEAF: u64 = 2;
+
+/// How many cgroups live below a v2 root, from one small file; `None` where the file system does not say. While it is
+/// the same and no known cgroup is gone, a walk would find nothing new.
+#[must_use]
+pub fn descendants(stat: &[u8]) -> Option<u64> {
+    stat.split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"nr_descendants "))
+        .and_then(|number| std::str::from_utf8(number).ok()?.trim().parse().ok())
+}
+
+/// A path as text, for names; bytes that are no UTF-8 are replaced.
+#[must_use]
+pub fn text(path: &Path) -> String {
+    String::from_utf8_lossy(path.as_os_str().as_bytes()).into_owned()
 }

@@ -1,5 +1,8 @@
 //! A histogram in user space: sparse, mergeable, and quantiles by Prometheus' rule for native histograms.
 
+#[cfg(test)]
+mod tests;
+
 use rajut_ebpf::abi::histogram::{FIRST_INDEX, INDICES, OVERFLOW, SCALE, ZERO_THRESHOLD, index_of_slot};
 
 /// Slots and their counts, and the exact sum. The count is the sum of the slots, so that the two cannot disagree.
@@ -28,7 +31,7 @@ impl Histogram {
             return;
         }
         match self.slots.binary_search_by_key(&slot, |(s, _)| *s) {
-            Ok(at) => self.slots[at].1 += count,
+            Ok(at) => self.slots[at].1 = self.slots[at].1.saturating_add(count),
             Err(at) => self.slots.insert(at, (slot, count)),
         }
     }
@@ -42,7 +45,7 @@ impl Histogram {
     /// How many values.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.slots.iter().map(|(_, count)| count).sum()
+        self.slots.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
     /// Whether it holds no value.
@@ -58,8 +61,16 @@ impl Histogram {
             self.slots.clone_from(&other.slots);
             return;
         }
+        // Both rise: one walk along both, and mostly no insertion.
+        let mut at = 0;
         for (slot, count) in &other.slots {
-            self.add(*slot, *count);
+            while self.slots.get(at).is_some_and(|(own, _)| own < slot) {
+                at += 1;
+            }
+            match self.slots.get_mut(at) {
+                Some((own, sum)) if own == slot => *sum = sum.saturating_add(*count),
+                _ => self.slots.insert(at, (*slot, *count)),
+            }
         }
     }
 
@@ -89,7 +100,7 @@ impl Histogram {
                 slot => slot as i32 - 1 + FIRST_INDEX,
             } >> shift;
             match buckets.last_mut() {
-                Some((last, sum)) if *last == index => *sum += count,
+                Some((last, sum)) if *last == index => *sum = sum.saturating_add(*count),
                 _ => buckets.push((index, *count)),
             }
         }
@@ -108,31 +119,45 @@ impl Histogram {
         self.slots.last().filter(|(slot, _)| usize::from(*slot) == OVERFLOW).map_or(0, |(_, count)| *count)
     }
 
-    /// The quantile `q` in seconds by Prometheus' rule: exponential inside a bucket, linear in the zero bucket. `None`
-    /// when empty, or when q is not in 0..=1.
+    /// The quantile `q` in seconds by Prometheus' rule for native histograms (`histogram_quantile`): exponential inside
+    /// a bucket, linear in the zero bucket; from the low end for q < 0.5 and from the high end otherwise, which decides
+    /// between the two buckets beside a rank that falls exactly between them. `None` when empty, or when q is not in
+    /// 0..=1.
+    ///
+    /// One deviation: Prometheus takes a histogram whose every value is in the zero bucket to reach below zero, and
+    /// answers with a negative time. Here the zero bucket begins at 0.
     #[must_use]
     pub fn quantile(&self, q: f64, scale: i32) -> Option<f64> {
         let count = self.count();
         if count == 0 || !(0.0..=1.0).contains(&q) {
             return None;
         }
-        let rank = q * count as f64;
-        let zero = self.zero_count() as f64;
-        let buckets = self.buckets(scale);
-        if rank <= zero && zero > 0.0 {
-            return Some(ZERO_THRESHOLD * (rank / zero));
+        let zero = self.zero_count();
+        let mut buckets: Vec<(Option<i32>, f64)> = Vec::with_capacity(self.slots.len());
+        if zero > 0 {
+            buckets.push((None, zero as f64));
         }
-        let mut below = zero;
-        let base = f64::powi(2.0, -scale);
-        for (at, (index, bucket)) in buckets.iter().enumerate() {
-            let bucket = *bucket as f64;
-            if below + bucket >= rank || at + 1 == buckets.len() {
-                let fraction = (rank - below) / bucket;
-                // 2^(index/2^s) to 2^((index+1)/2^s): interpolate the exponent.
-                return Some(f64::exp2((f64::from(*index) + fraction) * base));
+        buckets.extend(self.buckets(scale).into_iter().map(|(index, count)| (Some(index), count as f64)));
+
+        let from_low = q < 0.5;
+        let rank = if from_low { q } else { 1.0 - q } * count as f64;
+        let mut passed = 0.0;
+        let mut found = None;
+        for at in 0..buckets.len() {
+            let bucket = if from_low { buckets.get(at) } else { buckets.get(buckets.len() - 1 - at) };
+            let Some((index, bucket)) = bucket else { break };
+            // Rounding may leave the last rank unreached: then it is in the last bucket's far end.
+            let into = ((rank - passed) / bucket).min(1.0);
+            found = Some((*index, if from_low { into } else { 1.0 - into }));
+            passed += bucket;
+            if passed >= rank {
+                break;
             }
-            below += bucket;
         }
-        None
+        found.map(|(index, fraction)| match index {
+            None => ZERO_THRESHOLD * fraction,
+            // 2^(index/2^s) to 2^((index+1)/2^s): interpolate the exponent.
+            Some(index) => f64::exp2((f64::from(index) + fraction) * f64::powi(2.0, -scale.min(SCALE))),
+        })
     }
 }

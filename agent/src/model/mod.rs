@@ -126,7 +126,7 @@ pub struct Sample {
 pub struct Entity {
     /// Who.
     pub id: EntityId,
-    /// Grows with each change of labels.
+    /// Grows with each change of the record: a new name, or its end.
     pub version: u32,
     /// When this version became known.
     pub valid_from: Utc,

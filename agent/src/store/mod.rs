@@ -4,8 +4,19 @@
 //! - *Gives*: `Series`: values merged over any stored stretch of time and any grouping.
 //! - *Never*: async, the wire, the kernel; anything unbounded.
 
-use std::{sync::Arc, time::Duration};
+mod history;
+mod names;
+mod pack;
+#[cfg(test)]
+mod tests;
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Duration,
+};
+
+use self::history::{History, add_gaps};
 use crate::{
     model::{Entity, EntityId, Gap, Label, Labels, Sample, Utc, Values, Window},
     probes::Column,
@@ -124,42 +135,138 @@ pub struct Tail {
 }
 
 /// The history; a cheap handle.
+///
+/// One writer appends once a second, a few readers ask. Both hold the lock only to move references: an answer is made
+/// from a snapshot of packed windows after the lock is released, so that the longest query does not hold up the tick.
+/// A std lock, since nobody waits for anything while holding it; a reader that panicked leaves nothing half done, and
+/// the poison is ignored.
 #[derive(Debug, Clone)]
-pub struct Store {}
+pub struct Store(Arc<RwLock<History>>);
 
 impl Store {
     /// An empty store.
     #[must_use]
-    pub fn new(_config: Config) -> Store {
-        Store {}
+    pub fn new(config: Config) -> Store {
+        Store(Arc::new(RwLock::new(History::new(config))))
     }
 
-    /// Adds a window.
-    pub fn append(&self, _sample: Sample) {}
+    /// Adds a window. One that begins before the newest one's end is cut to begin there; one that also ends before it
+    /// means that the clock was set back, and what is stored after its start is dropped, with a gap that says so.
+    pub fn append(&self, sample: Sample) {
+        self.write().append(sample);
+    }
 
-    /// Answers a question.
+    /// Answers a question. Fine windows are used as far as they reach, coarse ones before that, and no stretch is
+    /// counted twice. `complete` is false where something was lost, and where [`Range::Between`] asks for time that is
+    /// not stored: before history, in a hole, or in the future beyond the window that is being collected.
+    /// [`Range::Last`] asks for what there is.
     ///
     /// # Errors
     /// When the range is empty or nothing of it is stored.
-    pub fn select(&self, _selection: &Selection) -> Result<Series, SelectError> {
-        Err(SelectError::EmptyRange)
+    pub fn select(&self, selection: &Selection) -> Result<Series, SelectError> {
+        let (plan, names, other) = {
+            let history = self.read();
+            (history.plan(selection.range)?, history.names.snapshot(), history.other())
+        };
+        let mut gaps = plan.missing;
+        let mut entities: BTreeMap<EntityId, Values> = BTreeMap::new();
+        for packed in &plan.windows {
+            add_gaps(&mut gaps, &packed.gaps);
+            for (id, values) in packed.rows(&selection.columns) {
+                entities.entry(id).or_default().merge(&values);
+            }
+        }
+        gaps.sort_by_key(|gap| gap.window);
+
+        let mut rows: BTreeMap<(Option<EntityId>, Labels), Values> = BTreeMap::new();
+        for (id, mut values) in entities {
+            let entity = names.get(&id).unwrap_or(&other);
+            let wanted = |(label, value): &(Label, String)| entity.labels.get(*label) == Some(value.as_str());
+            let measured = !values.counters.is_empty() || !values.histograms.is_empty();
+            if !measured || !selection.filter.iter().all(wanted) {
+                continue;
+            }
+            if plan.scale < 3 {
+                // Fine windows beside coarse ones: both to the coarser scale.
+                values.histograms.iter_mut().for_each(|(_, histogram)| *histogram = histogram.halved());
+            }
+            let row = if selection.by.is_empty() {
+                (Some(entity.id), entity.labels.clone())
+            } else {
+                (None, entity.labels.only(&selection.by))
+            };
+            rows.entry(row).or_default().merge(&values);
+        }
+        Ok(Series {
+            window: plan.bounds,
+            complete: !gaps.iter().any(Gap::loses),
+            gaps,
+            scale: plan.scale,
+            rows: rows
+                .into_iter()
+                .map(|((entity, labels), values)| SeriesRow { labels, entity, values })
+                .collect(),
+        })
     }
 
     /// Everyone remembered, by rising id.
     #[must_use]
     pub fn entities(&self) -> Vec<Arc<Entity>> {
-        Vec::new()
+        let names = self.read().names.snapshot();
+        names.values().cloned().collect()
     }
 
     /// The sequence number of the newest window; 0 before the first.
     #[must_use]
     pub fn head(&self) -> u64 {
-        0
+        self.read().head
     }
 
-    /// At most `limit` windows after the one with this number.
+    /// At most `limit` windows after the one with this number. Each row's entity is in [`Store::entities`].
     #[must_use]
-    pub fn after(&self, _seq: u64, _limit: usize) -> Tail {
-        Tail::default()
+    pub fn after(&self, seq: u64, limit: usize) -> Tail {
+        let (packed, names) = {
+            let history = self.read();
+            (history.after(seq, limit), history.names.snapshot())
+        };
+        let last = packed.last().map_or(seq, |packed| packed.seq);
+        let windows: Vec<Stored> = packed
+            .iter()
+            .map(|packed| {
+                let mut rows: BTreeMap<EntityId, Values> = BTreeMap::new();
+                for (id, values) in packed.rows(&[]) {
+                    let id = if names.contains_key(&id) { id } else { EntityId::OTHER };
+                    rows.entry(id).or_default().merge(&values);
+                }
+                Stored {
+                    seq: packed.seq,
+                    window: packed.window,
+                    gaps: packed.gaps.clone(),
+                    rows: rows.into_iter().collect(),
+                    changed: packed.changed.clone(),
+                }
+            })
+            .collect();
+        Tail { missed: last.saturating_sub(seq).saturating_sub(windows.len() as u64), windows }
+    }
+
+    /// Memory of all windows, bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.read().bytes()
+    }
+
+    /// How often an entity was not remembered, for want of room, and its numbers went to `other`.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.read().names.forgotten()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, History> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, History> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -82,3 +82,6 @@ pub fn floor_log2(value: u64) -> u32 {
 pub fn index_of_slot(slot: usize) -> Option<i32> {
     (1..=INDICES).contains(&slot).then(|| slot as i32 - 1 + FIRST_INDEX)
 }
+
+#[cfg(test)]
+mod tests;

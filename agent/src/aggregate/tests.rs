@@ -1,0 +1,144 @@
+//! What the increments of a few readings are.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    model::{Lost, Utc},
+    probes::Column,
+};
+
+const A: EntityId = EntityId(10);
+const B: EntityId = EntityId(20);
+
+fn window(second: i64) -> Window {
+    Window { start: Utc(second * 1_000_000_000), end: Utc((second + 1) * 1_000_000_000) }
+}
+
+fn values(counter: u64, slots: &[(u8, u64)], sum: u64) -> Values {
+    Values {
+        counters: vec![(Column(1), counter)],
+        histograms: vec![(Column(0), Histogram::new(slots.iter().copied(), sum))],
+    }
+}
+
+fn reading(source: &'static str, rows: &[(EntityId, Values)]) -> Reading {
+    Reading { source, rows: rows.to_vec(), lost: Vec::new() }
+}
+
+/// Folds readings of one source, one per window, and gives the rows of the last.
+fn last_of(readings: &[&[(EntityId, Values)]]) -> Vec<(EntityId, Values)> {
+    let mut aggregate = Aggregate::default();
+    let mut rows = Vec::new();
+    for (second, reading_rows) in readings.iter().enumerate() {
+        rows = aggregate.fold(window(second as i64), vec![reading("kernel", reading_rows)]).rows;
+    }
+    rows
+}
+
+#[test]
+fn increments() {
+    let five = values(5, &[(7, 2)], 100);
+    let nine = values(9, &[(7, 3), (8, 1)], 170);
+    let grown = values(4, &[(7, 1), (8, 1)], 70);
+    let cases: &[(&str, &[&[(EntityId, Values)]], &[(EntityId, Values)])] = &[
+        ("the first reading is a baseline", &[&[(A, five.clone())]], &[]),
+        ("growth", &[&[(A, five.clone())], &[(A, nine.clone())]], &[(A, grown)]),
+        (
+            "no growth is a row of zeros",
+            &[&[(A, five.clone())], &[(A, five.clone())]],
+            &[(A, values(0, &[], 0))],
+        ),
+        ("born after the baseline: from 0", &[&[], &[(A, five.clone())]], &[(A, five.clone())]),
+        (
+            "a smaller value is the increment",
+            &[&[(A, nine.clone())], &[(A, five.clone())]],
+            &[(A, five.clone())],
+        ),
+        (
+            "a slot that is gone resets the whole histogram",
+            &[&[(A, values(1, &[(7, 1), (9, 1)], 10))], &[(A, values(1, &[(7, 5)], 50))]],
+            &[(A, values(0, &[(7, 5)], 50))],
+        ),
+        (
+            "a last slot that is gone does too",
+            &[&[(A, values(1, &[(7, 1), (9, 1)], 10))], &[(A, values(1, &[(7, 5), (8, 1)], 50))]],
+            &[(A, values(0, &[(7, 5), (8, 1)], 50))],
+        ),
+        (
+            "a smaller sum does too",
+            &[&[(A, values(1, &[(7, 1)], 10))], &[(A, values(1, &[(7, 2)], 9))]],
+            &[(A, values(0, &[(7, 2)], 9))],
+        ),
+        (
+            "a column that appears counts from 0",
+            &[&[(A, Values::default())], &[(A, five.clone())]],
+            &[(A, five.clone())],
+        ),
+        ("absent is forgotten", &[&[(A, five.clone())], &[], &[(A, five.clone())]], &[(A, five.clone())]),
+        (
+            "rows rise by id",
+            &[&[], &[(B, five.clone()), (A, nine.clone())]],
+            &[(A, nine.clone()), (B, five.clone())],
+        ),
+    ];
+    for (what, readings, expected) in cases {
+        assert_eq!(last_of(readings), *expected, "{what}");
+    }
+}
+
+#[test]
+fn sources_have_baselines_of_their_own_and_share_rows() {
+    let mut aggregate = Aggregate::default();
+    let kernel = |n| reading("kernel", &[(A, values(n, &[(7, n)], n))]);
+    let file = |n| {
+        let row = Values { counters: vec![(Column(0), n), (Column(1), 1)], histograms: Vec::new() };
+        reading("cpu.stat", &[(A, row), (B, Values::default())])
+    };
+    assert_eq!(aggregate.fold(window(0), vec![kernel(3)]).rows, []);
+    assert_eq!(aggregate.fold(window(1), vec![kernel(5), file(100)]).rows, [(A, values(2, &[(7, 2)], 2))]);
+    let mut both = values(1, &[(7, 1)], 1);
+    both.counters = vec![(Column(0), 11), (Column(1), 1)];
+    assert_eq!(
+        aggregate.fold(window(2), vec![kernel(6), file(111)]).rows,
+        [(A, both), (B, Values::default())]
+    );
+    // A source that was not read keeps its state: the next increment spans both windows.
+    assert_eq!(aggregate.fold(window(3), vec![]).rows, []);
+    assert_eq!(aggregate.fold(window(4), vec![kernel(9)]).rows, [(A, values(3, &[(7, 3)], 3))]);
+}
+
+#[test]
+fn losses_become_gaps_of_the_window() {
+    let lost = |reason, count| Lost { reason, count };
+    let with = |source, lost| Reading { source, rows: Vec::new(), lost };
+    let delta = Aggregate::default().fold(
+        window(7),
+        vec![
+            with("kernel", vec![lost("slots_full", 2), lost("misses", 0)]),
+            with("cpu.stat", vec![lost("slots_full", 3), lost("files", 1)]),
+        ],
+    );
+    let gap = |reason, count| Gap { window: window(7), reason, count };
+    assert_eq!(delta.gaps, [gap("files", 1), gap("slots_full", 5)]);
+}
+
+proptest! {
+    /// Whatever grows, increments after the baseline add up to the growth.
+    #[test]
+    fn increments_add_up(steps in prop::collection::vec((0u64..1000, prop::collection::vec((0u8..9, 0u64..9), 0..5)), 2..20)) {
+        let mut aggregate = Aggregate::default();
+        let (mut now, mut seen, mut first) = (values(0, &[], 0), Values::default(), None);
+        for (second, (count, slots)) in steps.iter().enumerate() {
+            now.merge(&values(*count, slots, *count));
+            first.get_or_insert_with(|| now.clone());
+            for (_, row) in aggregate.fold(window(second as i64), vec![reading("kernel", &[(A, now.clone())])]).rows {
+                seen.merge(&row);
+            }
+        }
+        seen.merge(&first.unwrap());
+        prop_assert_eq!(seen, now);
+    }
+}

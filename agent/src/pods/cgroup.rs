@@ -1,0 +1,180 @@
+//! Every cgroup that is known by its id: whom it belongs to, and since when it is gone.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fs,
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+};
+
+use super::{
+    SWEEP,
+    place::{Name, place},
+};
+use crate::{
+    cgroups::{Bounds, text, walk},
+    model::EntityId,
+};
+
+/// The cgroups of one hierarchy.
+#[derive(Debug)]
+pub(super) struct Cgroups {
+    root: Option<PathBuf>,
+    /// Bounded by the walk, and by the kernel's slots for those that no walk found.
+    known: BTreeMap<EntityId, Cgroup>,
+    /// Living containers of each pod.
+    containers: HashMap<String, usize>,
+    /// Whether the last walk saw everything: then what it did not find is gone.
+    complete: bool,
+}
+
+#[derive(Debug)]
+struct Cgroup {
+    /// Below the root; empty for one that no walk found.
+    path: PathBuf,
+    name: Name,
+    /// The cgroup that is the container, pod or unit; often itself.
+    owner: EntityId,
+    /// The window in which it was found gone.
+    gone: Option<u64>,
+    /// Whether its slot was given back.
+    released: bool,
+    /// The last window with numbers of it, or of one that it owns.
+    seen: u64,
+}
+
+/// An owner's name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owner<'a> {
+    pub(super) name: &'a Name,
+    pub(super) gone: bool,
+}
+
+/// What a walk found out about cgroups that were known before.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) gone: Vec<EntityId>,
+    /// Known as gone or nameless, and found now to be owners.
+    pub(super) back: Vec<EntityId>,
+}
+
+impl Cgroups {
+    pub(super) fn new(root: Option<PathBuf>) -> Cgroups {
+        Cgroups { root, known: BTreeMap::new(), containers: HashMap::new(), complete: false }
+    }
+
+    pub(super) fn knows(&self, id: EntityId) -> bool {
+        self.known.contains_key(&id)
+    }
+
+    pub(super) fn find(&self, id: EntityId) -> Option<Owner<'_>> {
+        self.known.get(&id).map(|cgroup| Owner { name: &cgroup.name, gone: cgroup.gone.is_some() })
+    }
+
+    /// How many containers of a pod live.
+    pub(super) fn containers(&self, pod: &str) -> usize {
+        self.containers.get(pod).copied().unwrap_or(0)
+    }
+
+    /// The owner of a cgroup that has numbers in this window. One that no walk found is its own: it was gone before it
+    /// could be looked at.
+    pub(super) fn owner(&mut self, id: EntityId, tick: u64) -> EntityId {
+        let gone = (self.root.is_some() && self.complete).then_some(tick);
+        let cgroup = self.known.entry(id).or_insert_with(|| Cgroup {
+            path: PathBuf::new(),
+            name: Name::Unknown,
+            owner: id,
+            gone,
+            released: false,
+            seen: tick,
+        });
+        cgroup.seen = tick;
+        let owner = cgroup.owner;
+        if let Some(owner) = self.known.get_mut(&owner) {
+            owner.seen = tick;
+        }
+        owner
+    }
+
+    /// Compares what is known with the tree.
+    pub(super) fn walk(&mut self, tick: u64) -> Found {
+        let mut found = Found::default();
+        let Some(root) = &self.root else { return found };
+        let walk = walk(root, Bounds::default());
+        self.complete = walk.skipped == 0;
+        self.containers.clear();
+
+        let mut alive = HashSet::with_capacity(walk.dirs.len());
+        for dir in &walk.dirs {
+            let id = EntityId(dir.id);
+            alive.insert(id);
+            if self.known.get(&id).is_some_and(|cgroup| cgroup.gone.is_none() && cgroup.name != Name::Unknown)
+            {
+                continue;
+            }
+            let place = place(&text(&dir.path));
+            let mut owner = dir;
+            for _ in place.depth..dir.path.components().count() {
+                owner = owner.parent.and_then(|parent| walk.dirs.get(parent)).unwrap_or(owner);
+            }
+            let cgroup = Cgroup {
+                path: dir.path.clone(),
+                name: place.name,
+                owner: EntityId(owner.id),
+                gone: None,
+                released: false,
+                seen: tick,
+            };
+            let owns_itself = cgroup.owner == id;
+            if self.known.insert(id, cgroup).is_some() && owns_itself {
+                found.back.push(id);
+            }
+        }
+        for (id, cgroup) in &mut self.known {
+            let lives = alive.contains(id)
+                || cgroup.gone.is_none()
+                    && !self.complete
+                    // The walk did not get everywhere: ask for this one.
+                    && (cgroup.name == Name::Unknown
+                        || fs::metadata(root.join(&cgroup.path)).is_ok_and(|dir| dir.ino() == id.0));
+            if !lives && cgroup.gone.is_none() {
+                cgroup.gone = Some(tick);
+                found.gone.push(*id);
+            }
+            if let (true, Name::Container { pod, .. }, true) = (lives, &cgroup.name, cgroup.owner == *id) {
+                *self.containers.entry(pod.clone()).or_default() += 1;
+            }
+        }
+        found
+    }
+
+    /// Those that were gone by that window, each once.
+    pub(super) fn take_gone(&mut self, by: u64) -> Vec<EntityId> {
+        let due = |cgroup: &Cgroup| !cgroup.released && cgroup.gone.is_some_and(|gone| gone <= by);
+        self.known
+            .iter_mut()
+            .filter(|(_, cgroup)| due(cgroup))
+            .map(|(id, cgroup)| {
+                cgroup.released = true;
+                *id
+            })
+            .collect()
+    }
+
+    /// Drops those that are gone and have long been silent: their slots are given back, no later delta names them.
+    pub(super) fn forget(&mut self, tick: u64) -> Vec<EntityId> {
+        let mut forgotten = Vec::new();
+        self.known.retain(|id, cgroup| {
+            let over = match cgroup.gone {
+                Some(gone) => tick > gone.max(cgroup.seen) + SWEEP,
+                // Without a tree, silence is all there is to go by.
+                None => self.root.is_none() && tick > cgroup.seen + SWEEP,
+            };
+            if over {
+                forgotten.push(*id);
+            }
+            !over
+        });
+        forgotten
+    }
+}

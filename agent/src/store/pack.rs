@@ -1,0 +1,255 @@
+//! A window as it is kept: its rows in one blob of varints, a tenth of what they take unpacked.
+//!
+//! Numbers are LEB128. A blob is its step (1, or 2 for histograms at scale 2), then rows by rising entity:
+//!
+//! ```text
+//! row       = id less the one before, counters, (column, value)*, histograms, (column, histogram)*
+//! column    = columns skipped since the one before
+//! histogram = sum, slots, (count * 2, or count * 2 + 1 followed by the slots skipped)*
+//! ```
+//! A count without a skip is in the slot one step after the one before.
+
+use std::sync::Arc;
+
+use crate::{
+    model::{Entity, EntityId, Gap, Histogram, Values, Window},
+    probes::Column,
+};
+
+/// A stored window.
+#[derive(Debug)]
+pub(super) struct Packed {
+    pub(super) seq: u64,
+    pub(super) window: Window,
+    pub(super) gaps: Vec<Gap>,
+    pub(super) changed: Vec<Arc<Entity>>,
+    blob: Box<[u8]>,
+}
+
+impl Packed {
+    /// Packs rows by rising entity. `halved` rows have their histograms at scale 2.
+    pub(super) fn new<'a>(
+        seq: u64,
+        window: Window,
+        gaps: Vec<Gap>,
+        changed: Vec<Arc<Entity>>,
+        rows: impl IntoIterator<Item = (EntityId, &'a Values)>,
+        halved: bool,
+    ) -> Packed {
+        let step = if halved { 2 } else { 1 };
+        let mut blob = vec![step];
+        let mut before = 0;
+        for (EntityId(id), values) in rows {
+            put(&mut blob, id.wrapping_sub(before));
+            before = id;
+            put_values(&mut blob, values, step);
+        }
+        Packed { seq, window, gaps, changed, blob: blob.into_boxed_slice() }
+    }
+
+    /// Memory, bytes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Packed>()
+            + self.blob.len()
+            + size_of::<Gap>() * self.gaps.capacity()
+            + size_of::<Arc<Entity>>() * self.changed.capacity()
+    }
+
+    /// Its rows, by rising entity, with these columns only, or all if there are none.
+    pub(super) fn rows<'a>(&'a self, columns: &'a [Column]) -> Rows<'a> {
+        let (step, rest) = self.blob.split_first().map_or((1, &[][..]), |(step, rest)| (*step, rest));
+        Rows { rest, step, before: 0, columns }
+    }
+}
+
+fn put_values(blob: &mut Vec<u8>, values: &Values, step: u8) {
+    put(blob, values.counters.len() as u64);
+    let mut next = 0;
+    for (Column(column), value) in &values.counters {
+        put(blob, u64::from(column.wrapping_sub(next)));
+        next = column.wrapping_add(1);
+        put(blob, *value);
+    }
+    put(blob, values.histograms.len() as u64);
+    next = 0;
+    for (Column(column), histogram) in &values.histograms {
+        put(blob, u64::from(column.wrapping_sub(next)));
+        next = column.wrapping_add(1);
+        put(blob, histogram.sum);
+        put(blob, histogram.slots().len() as u64);
+        let mut expected = 0;
+        for (slot, count) in histogram.slots() {
+            // One bit is the flag: a count stops at 2^63, which takes a million events a second 292,000 years.
+            let count = (*count).min(u64::MAX >> 1) << 1;
+            if *slot == expected {
+                put(blob, count);
+            } else {
+                put(blob, count | 1);
+                blob.push(slot.wrapping_sub(expected));
+            }
+            expected = slot.wrapping_add(step);
+        }
+    }
+}
+
+fn put(blob: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        blob.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    blob.push(value as u8);
+}
+
+/// Unpacks row by row. Ends early on a blob that is not well formed, which only a bug can make.
+#[derive(Debug)]
+pub(super) struct Rows<'a> {
+    rest: &'a [u8],
+    step: u8,
+    before: u64,
+    columns: &'a [Column],
+}
+
+impl Iterator for Rows<'_> {
+    type Item = (EntityId, Values);
+
+    fn next(&mut self) -> Option<(EntityId, Values)> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let row = self.row();
+        if row.is_none() {
+            self.rest = &[];
+        }
+        row
+    }
+}
+
+impl Rows<'_> {
+    fn row(&mut self) -> Option<(EntityId, Values)> {
+        self.before = self.before.wrapping_add(self.take()?);
+        let mut values = Values::default();
+        let mut next = 0;
+        for _ in 0..self.take()? {
+            let column = self.column(&mut next)?;
+            let value = self.take()?;
+            if self.wants(column) {
+                values.counters.push((column, value));
+            }
+        }
+        next = 0;
+        for _ in 0..self.take()? {
+            let column = self.column(&mut next)?;
+            let wanted = self.wants(column);
+            let sum = self.take()?;
+            let mut slots = Vec::new();
+            let mut expected = 0u8;
+            for _ in 0..self.take()? {
+                let count = self.take()?;
+                if count & 1 == 1 {
+                    let (skip, rest) = self.rest.split_first()?;
+                    expected = expected.wrapping_add(*skip);
+                    self.rest = rest;
+                }
+                if wanted {
+                    slots.push((expected, count >> 1));
+                }
+                expected = expected.wrapping_add(self.step);
+            }
+            if wanted {
+                values.histograms.push((column, Histogram::new(slots, sum)));
+            }
+        }
+        Some((EntityId(self.before), values))
+    }
+
+    fn wants(&self, column: Column) -> bool {
+        self.columns.is_empty() || self.columns.contains(&column)
+    }
+
+    fn column(&mut self, next: &mut u16) -> Option<Column> {
+        let column = next.wrapping_add(u16::try_from(self.take()?).ok()?);
+        *next = column.wrapping_add(1);
+        Some(Column(column))
+    }
+
+    fn take(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let (byte, rest) = self.rest.split_first()?;
+            self.rest = rest;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    prop_compose! {
+        fn any_values()(
+            counters in prop::collection::btree_map(any::<u16>(), any::<u64>(), 0..8),
+            histograms in prop::collection::btree_map(
+                0u16..9, (prop::collection::btree_map(any::<u8>(), 0u64..1 << 60, 0..40), any::<u64>()), 0..3),
+        ) -> Values {
+            Values {
+                counters: counters.into_iter().map(|(c, v)| (Column(c), v)).collect(),
+                histograms: histograms
+                    .into_iter()
+                    .map(|(c, (slots, sum))| (Column(c), Histogram::new(slots, sum)))
+                    .collect(),
+            }
+        }
+    }
+
+    fn pack(rows: &BTreeMap<u64, Values>, halved: bool) -> Packed {
+        let rows = rows.iter().map(|(id, values)| (EntityId(*id), values));
+        Packed::new(1, Window::default(), Vec::new(), Vec::new(), rows, halved)
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(rows in prop::collection::btree_map(any::<u64>(), any_values(), 0..9), halved: bool) {
+            let packed = pack(&rows, halved);
+            let back: BTreeMap<u64, Values> = packed.rows(&[]).map(|(id, values)| (id.0, values)).collect();
+            prop_assert_eq!(&back, &rows);
+            let some: Vec<_> = packed.rows(&[Column(3)]).collect();
+            prop_assert_eq!(some.len(), rows.len());
+            for (id, values) in some {
+                let whole = &rows[&id.0];
+                prop_assert_eq!(values.counter(Column(3)), whole.counter(Column(3)));
+                prop_assert_eq!(values.histogram(Column(3)), whole.histogram(Column(3)));
+                prop_assert!(values.counters.len() + values.histograms.len() <= 2);
+            }
+        }
+
+        /// Bytes that no packer made end the rows; they never panic, and never make more than they hold.
+        #[test]
+        fn any_bytes(mut blob in prop::collection::vec(any::<u8>(), 0..200), halved: bool) {
+            blob.insert(0, if halved { 2 } else { 1 });
+            let mut packed = pack(&BTreeMap::new(), halved);
+            packed.blob = blob.into_boxed_slice();
+            prop_assert!(packed.rows(&[]).count() <= 200);
+        }
+    }
+
+    #[test]
+    fn neighbours_take_a_byte_each_at_either_scale() {
+        for (halved, step) in [(false, 1), (true, 2)] {
+            let slots = (0..25).map(|n| (40 + n * step, 63));
+            let row = Values { counters: vec![], histograms: vec![(Column(0), Histogram::new(slots, 1))] };
+            // Step, id, counters, histograms, column, sum, slots, first slot's skip, 25 counts.
+            assert_eq!(pack(&BTreeMap::from([(1, row)]), halved).blob.len(), 8 + 25);
+        }
+    }
+}
