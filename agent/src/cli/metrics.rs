@@ -33,6 +33,11 @@ pub(crate) fn units(metrics: &[MetricDescriptor]) -> BTreeMap<String, String> {
     metrics.iter().map(|metric| (metric.name.clone(), metric.unit.clone())).collect()
 }
 
+/// The unit of a metric that this build knows too; empty for others, whose numbers stay bare.
+pub(crate) fn known_unit(name: &str) -> &'static str {
+    crate::probes::metric(name).map_or("", |(_, metric)| metric.unit.ucum())
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     metrics: Vec<Metric<'a>>,

@@ -154,7 +154,7 @@ fn screen(answer: &QueryResponse, out: Out, to: &mut dyn Write) -> io::Result<()
         clock(window.and_then(|w| w.start.as_ref())),
         clock(window.and_then(|w| w.end.as_ref()))
     );
-    let (style, complete) = completeness(answer.complete, &answer.gaps);
+    let (style, complete) = completeness(answer.complete, &answer.gaps, None);
     let name = harmless(&metric.name);
     writeln!(to, "{} · {span} · {}", out.paint(Style::Bold, &name), out.paint(style, &complete))?;
     let (keys, quantiles) = columns(answer);
@@ -203,8 +203,8 @@ fn screen(answer: &QueryResponse, out: Out, to: &mut dyn Write) -> io::Result<()
     Ok(())
 }
 
-/// `complete`, or what is missing: how many events, and why.
-pub(crate) fn completeness(complete: bool, gaps: &[v1::Gap]) -> (Style, String) {
+/// `complete`, or what is missing: how many events, and why; as a share where `events` says how many there are.
+pub(crate) fn completeness(complete: bool, gaps: &[v1::Gap], events: Option<u64>) -> (Style, String) {
     let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     for gap in gaps {
         let count = reasons.entry(harmless(&gap.reason).into_owned()).or_default();
@@ -217,9 +217,15 @@ pub(crate) fn completeness(complete: bool, gaps: &[v1::Gap]) -> (Style, String) 
     if reasons.is_empty() {
         return (Style::Warn, "incomplete: history does not hold all of it".to_owned());
     }
+    let lost = reasons.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
     let reasons: Vec<String> =
-        reasons.iter().map(|(reason, count)| format!("{} {reason}", units::count(*count))).collect();
-    (Style::Warn, format!("incomplete: {}", reasons.join(", ")))
+        reasons.iter().map(|(reason, count)| format!("{reason}: {}", units::count(*count))).collect();
+    let reasons = reasons.join(", ");
+    let line = match events.map(|there| lost as f64 / (there as f64 + lost as f64)) {
+        Some(share) if share > 0.0 => format!("incomplete: {} lost ({reasons})", units::percent_fine(share)),
+        _ => format!("incomplete: {reasons}"),
+    };
+    (Style::Warn, line)
 }
 
 fn cells_of(value: &v1::Value, unit: &str, quantiles: &[f64]) -> Vec<String> {

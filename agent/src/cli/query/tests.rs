@@ -211,9 +211,11 @@ fn what_is_missing_is_told_in_words() {
         (
             false,
             vec![gap("slots_full", 2), gap("slots_full", 3), gap("misses", 1)],
-            "incomplete: 1 misses, 5 slots_full",
+            "incomplete: misses: 1, slots_full: 5",
         ),
     ] {
-        assert_eq!(completeness(complete, &gaps).1, expected);
+        assert_eq!(completeness(complete, &gaps, None).1, expected);
     }
+    let (_, share) = completeness(false, &[gap("slots_full", 2)], Some(9998));
+    assert_eq!(share, "incomplete: 0.02 % lost (slots_full: 2)");
 }
