@@ -28,6 +28,7 @@ use crate::{
     files::CpuStat,
     kernel::{Kernel, LoadError},
     model::Utc,
+    probes,
     sinks::{self, ServeError, View},
     status::StatusCell,
     store::Store,
@@ -72,7 +73,9 @@ impl Prepared {
                 None
             }
         };
-        let files = hierarchies.map(|found| CpuStat::new(found, kernel.is_err()));
+        let usage = !kernel.as_ref().is_ok_and(Kernel::measures_cpu_time);
+        let is_off = config.off.iter().any(|name| name == probes::sched::PROBE.name);
+        let files = hierarchies.filter(|_| !is_off).map(|found| CpuStat::new(found, usage));
         let kernel = match (kernel, &files) {
             // Somebody who may not load programs wants to know; a kernel that cannot carry them is measured as it is.
             (Err(error @ LoadError::NotPermitted(_)), _) | (Err(error), None) => {

@@ -134,54 +134,62 @@ fn climb(object: &mut Ebpf, config: &Config, offsets: &Offsets) -> Result<Verdic
         if config.rung.as_deref().is_some_and(|only| only != rung.name) {
             continue;
         }
-        match rung.check(offsets).and_then(|()| attach(object, rung, &types)) {
+        if let Err(reason) = rung.check(offsets) {
+            verdict.reasons.push(format!("{}: {reason}", rung.name));
+            continue;
+        }
+        match attach(object, rung, &types) {
             Ok(()) => {
                 verdict.rung = Some(rung);
-                return Ok(verdict);
+                break;
             }
-            Err(reason) => verdict.reasons.push(format!("{}: {reason}", rung.name)),
+            Err(error) if errno(error.as_ref()) == Some(io::ErrorKind::PermissionDenied) => {
+                return Err(LoadError::NotPermitted(chain(error.as_ref())));
+            }
+            Err(error) => verdict.reasons.push(format!("{}: {}", rung.name, chain(error.as_ref()))),
         }
     }
     Ok(verdict)
 }
 
-fn attach(object: &mut Ebpf, rung: &Rung, types: &LoaderBtf) -> Result<(), String> {
+fn attach(object: &mut Ebpf, rung: &Rung, types: &LoaderBtf) -> Result<(), anyhow::Error> {
     if rung.bills_tasks {
-        baseline(object, types).map_err(|error| error.to_string())?;
+        baseline(object, types)?;
         let flush: &mut RawTracePoint = program(object, Program::Flush.name())?;
-        flush.load().map_err(|error| chain(&error))?;
+        flush.load()?;
     }
     let own: &mut RawTracePoint = program(object, "self_tgid")?;
-    own.load().map_err(|error| chain(&error))?;
-    let tgid = own.test_run(RawTracePointRunOptions::new()).map_err(|error| chain(&error))?.return_value;
-    array(object, "SELF").and_then(|mut map| Ok(map.set(0, tgid, 0)?)).map_err(|error| error.to_string())?;
+    own.load()?;
+    let tgid = own.test_run(RawTracePointRunOptions::new())?.return_value;
+    array(object, "SELF")?.set(0, tgid, 0)?;
     let hook: &mut BtfTracePoint = program(object, rung.program)?;
-    hook.load(rung.tracepoint, types).map_err(|error| chain(&error))?;
-    hook.attach().map_err(|error| chain(&error))?;
+    hook.load(rung.tracepoint, types)?;
+    hook.attach()?;
     Ok(())
 }
 
 /// Has the counters of every living task remembered, so that its first bill begins now. Before the hook is attached:
 /// a task that is born in between begins at zero, as it should.
-fn baseline(object: &mut Ebpf, types: &LoaderBtf) -> Result<(), String> {
+fn baseline(object: &mut Ebpf, types: &LoaderBtf) -> Result<(), anyhow::Error> {
     let iterator: &mut Iter = program(object, "sched_baseline")?;
-    iterator.load("task", types).map_err(|error| chain(&error))?;
-    let link = iterator.attach().and_then(|id| iterator.take_link(id)).map_err(|error| chain(&error))?;
-    let mut file = link.into_file().map_err(|error| chain(&error))?;
-    io::copy(&mut file, &mut io::sink()).map_err(|error| error.to_string())?;
-    iterator.unload().map_err(|error| chain(&error))
+    iterator.load("task", types)?;
+    let id = iterator.attach()?;
+    let mut file = iterator.take_link(id)?.into_file()?;
+    io::copy(&mut file, &mut io::sink())?;
+    Ok(iterator.unload()?)
 }
 
 /// A program of the object by name and type.
-pub fn program<'a, P>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut P, String>
+///
+/// # Errors
+/// When there is none.
+pub fn program<'a, P>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut P, anyhow::Error>
 where
     &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
 {
-    object
-        .program_mut(name)
-        .ok_or_else(|| format!("the object has no program {name}"))?
-        .try_into()
-        .map_err(|error: ProgramError| error.to_string())
+    let program =
+        object.program_mut(name).ok_or_else(|| anyhow::anyhow!("the object has no program {name}"))?;
+    Ok(program.try_into()?)
 }
 
 fn array<'a>(object: &'a mut Ebpf, name: &str) -> Result<Array<&'a mut MapData, u32>, anyhow::Error> {
@@ -190,6 +198,9 @@ fn array<'a>(object: &'a mut Ebpf, name: &str) -> Result<Array<&'a mut MapData, 
 }
 
 /// A queue of the object by name.
+///
+/// # Errors
+/// When there is none.
 pub fn queue<'a>(object: &'a mut Ebpf, name: &str) -> Result<Queue<&'a mut MapData, u32>, anyhow::Error> {
     let map = object.map_mut(name).ok_or_else(|| anyhow::anyhow!("the object has no map {name}"))?;
     Ok(Queue::try_from(map)?)
@@ -247,7 +258,7 @@ fn refusal(error: &EbpfError, text: impl Fn() -> String) -> LoadError {
 }
 
 /// An error and what is behind it, in one line; the verifier's log is cut to its end, where its reason stands.
-fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -89,6 +89,12 @@ impl Kernel {
         self.probe_status()
     }
 
+    /// Whether a program measures CPU time, so that files need not.
+    #[must_use]
+    pub fn measures_cpu_time(&self) -> bool {
+        self.loaded.sched.rung.is_some()
+    }
+
     /// The ledger of each program.
     #[must_use]
     pub fn ledger(&self) -> Vec<LedgerRow> {

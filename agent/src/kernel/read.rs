@@ -278,11 +278,21 @@ impl Kernel {
             name: sched::PROBE.name,
             state,
             rung: verdict.rung.map_or_else(String::new, |rung| rung.title.to_owned()),
-            reason: verdict.reasons.join("; "),
+            reason: self.reasons().join("; "),
             runs: switch.attempted,
             ns_per_run: ns_per_run(switch),
             cpu_share: self.last.share,
         }]
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        let mut reasons = self.loaded.sched.reasons.clone();
+        if self.bills_tasks() && !self.loaded.quota {
+            reasons.push(
+                "waits are not told apart by cause: this kernel (before 6.12) does not say when".to_owned(),
+            );
+        }
+        reasons
     }
 
     /// Each map's `memlock` in fdinfo: what the kernel charges for it.
