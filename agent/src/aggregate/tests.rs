@@ -15,6 +15,9 @@ const B: EntityId = EntityId(20);
 
 type Row = (EntityId, Values);
 
+/// What it shows, the readings, and the rows of the last window.
+type Case<'a> = (&'a str, &'a [&'a [Row]], &'a [Row]);
+
 fn window(second: i64) -> Window {
     Window { start: Utc(second * 1_000_000_000), end: Utc((second + 1) * 1_000_000_000) }
 }
@@ -45,7 +48,7 @@ fn increments() {
     let five = values(5, &[(7, 2)], 100);
     let nine = values(9, &[(7, 3), (8, 1)], 170);
     let grown = values(4, &[(7, 1), (8, 1)], 70);
-    let cases: &[(&str, &[&[Row]], &[Row])] = &[
+    let cases: &[Case<'_>] = &[
         ("the first reading is a baseline", &[&[(A, five.clone())]], &[]),
         ("growth", &[&[(A, five.clone())], &[(A, nine.clone())]], &[(A, grown)]),
         (
