@@ -90,13 +90,17 @@ fn proto() -> Tally {
     } else if repo::on_path("npx") {
         let mut npx = Command::new("npx");
         npx.args(["--yes", "--package=@bufbuild/buf@1", "buf"]);
+        // A machine without a network says so at once.
+        npx.envs([("npm_config_fetch_retries", "0"), ("npm_config_fetch_timeout", "30000")]);
         npx
     } else {
         println!("== buf lint\nskipped: neither buf nor npx is here");
         return Tally { skipped: 1, ..Tally::default() };
     };
     // That it cannot be fetched says nothing about the wire.
-    let available = Command::new(buf.get_program()).args(buf.get_args()).arg("--version").output();
+    let mut version = Command::new(buf.get_program());
+    version.args(buf.get_args()).envs(buf.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let available = version.arg("--version").output();
     if !available.is_ok_and(|output| output.status.success()) {
         println!("== buf lint\nskipped: buf cannot be fetched");
         return Tally { skipped: 1, ..Tally::default() };
