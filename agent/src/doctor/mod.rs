@@ -4,7 +4,11 @@
 //! - *Gives*: a verdict for each probe.
 //! - *Never*: the store, the ways out.
 
+mod examine;
+
 use serde::Serialize;
+
+pub use examine::examine;
 
 /// What a host can do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
