@@ -1,3 +1,7 @@
 //! `rajut`: command line -> config -> role -> run until signal.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(rajut::cli::run(std::env::args_os()))
+}

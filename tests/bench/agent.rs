@@ -26,9 +26,10 @@ pub(crate) fn rows() -> Vec<Row> {
     // All pods have been seen; then a stretch in which nobody asks anything.
     wait_for("every pod is seen", Duration::from_secs(30), || {
         let answer = agent.json(&["query", "rajut.cpu.time", "--last", "2s"]).ok()?;
-        let seen = answer["rows"].as_array()?.iter().filter(|row| {
-            row["labels"]["cgroup"].as_str().is_some_and(|path| path.contains("rajut-bench"))
-        });
+        let seen = answer["rows"]
+            .as_array()?
+            .iter()
+            .filter(|row| row["labels"]["cgroup"].as_str().is_some_and(|path| path.contains("rajut-bench")));
         (seen.count() >= 200).then_some(())
     })
     .unwrap();
@@ -39,7 +40,13 @@ pub(crate) fn rows() -> Vec<Row> {
 
     let records = status["ledger"].as_array().unwrap().iter().filter(|row| row["source"] == "ring").count();
     vec![
-        Row::at_most("agent.start_up", started * 1e3, "ms CPU", 250.0, "CPU time of the process when its socket accepts"),
+        Row::at_most(
+            "agent.start_up",
+            started * 1e3,
+            "ms CPU",
+            250.0,
+            "CPU time of the process when its socket accepts",
+        ),
         Row::at_most(
             "agent.collection",
             each * 1e3,
@@ -47,8 +54,20 @@ pub(crate) fn rows() -> Vec<Row> {
             2.0,
             "CPU time of the process by window of 1 s, 200 active pods, over 20 windows without a query",
         ),
-        Row::at_most("agent.maps", maps / 1048576.0, "MiB", 16.0, "memlock of every map, 2 CPUs, default bounds"),
-        Row::at_most("agent.rss.empty", resident / 1048576.0, "MiB", 25.0, "resident memory as 200 pods were just seen"),
+        Row::at_most(
+            "agent.maps",
+            maps / 1048576.0,
+            "MiB",
+            16.0,
+            "memlock of every map, 2 CPUs, default bounds",
+        ),
+        Row::at_most(
+            "agent.rss.empty",
+            resident / 1048576.0,
+            "MiB",
+            25.0,
+            "resident memory as 200 pods were just seen",
+        ),
         Row::at_most(
             "agent.records",
             records as f64,

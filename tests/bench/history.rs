@@ -36,7 +36,13 @@ pub(crate) fn rows() -> Vec<Row> {
             25.0,
             "growth of resident memory as 200 pods fill 5 min of 1 s and 1 h of 10 s: this and agent.rss.empty <= 50",
         ),
-        Row::at_most("query.p99", worst * 1e3, "ms", 5.0, "run-queue latency of 200 pods, last minute, gRPC on a unix socket, 500 calls"),
+        Row::at_most(
+            "query.p99",
+            worst * 1e3,
+            "ms",
+            5.0,
+            "run-queue latency of 200 pods, last minute, gRPC on a unix socket, 500 calls",
+        ),
     ]
 }
 

@@ -142,7 +142,8 @@ pub(crate) fn cold() -> Vec<Row> {
     let _sleepers: Vec<_> =
         cgroups.dirs.iter().map(|dir| Sleeper::start(dir, Duration::from_millis(57))).collect();
     let [empty, exact] = bench.ns([EMPTY, EXACT], Duration::from_secs(1));
-    let method = "run-time statistics, 200 cgroups with a thread each that wakes every 57 ms, median of 9, raw";
+    let method =
+        "run-time statistics, 200 cgroups with a thread each that wakes every 57 ms, median of 9, raw";
     vec![
         Row::beside("sched_switch.empty.cold.raw", empty, "ns/run", method),
         Row::at_most("sched_switch.cold.raw", exact, "ns/run", 500.0, method),
@@ -153,7 +154,8 @@ pub(crate) fn cold() -> Vec<Row> {
 pub(crate) fn pipe() -> Vec<Row> {
     let mut bench = Bench::new();
     let pairs = [Pair::start(0)];
-    let method = "rounds of two threads through pipes, attached against detached, ABBA slices of 70 ms, median of 25";
+    let method =
+        "rounds of two threads through pipes, attached against detached, ABBA slices of 70 ms, median of 25";
     vec![
         Row::beside("pipe.null", bench.ratio(None, &pairs), "of none", method),
         Row::beside("pipe.empty", bench.ratio(Some(EMPTY), &pairs), "of none", method),

@@ -107,7 +107,8 @@ impl Cgroups {
     pub(crate) fn new(count: usize) -> Cgroups {
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
         let unified = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2")).unwrap();
-        let root = Path::new(unified.split(' ').nth(1).unwrap()).join(format!("rajut-bench-{}", std::process::id()));
+        let root =
+            Path::new(unified.split(' ').nth(1).unwrap()).join(format!("rajut-bench-{}", std::process::id()));
         std::fs::create_dir(&root).unwrap();
         std::fs::write(root.join("cgroup.procs"), "0").unwrap();
         let mut dirs = Vec::new();

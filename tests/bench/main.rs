@@ -32,7 +32,13 @@ impl Row {
         Row { name, value, unit, target: Some(target), op: "<=", ok: value <= target, method }
     }
 
-    fn at_least(name: &'static str, value: f64, unit: &'static str, target: f64, method: &'static str) -> Row {
+    fn at_least(
+        name: &'static str,
+        value: f64,
+        unit: &'static str,
+        target: f64,
+        method: &'static str,
+    ) -> Row {
         Row { name, value, unit, target: Some(target), op: ">=", ok: value >= target, method }
     }
 

@@ -198,7 +198,7 @@ impl AgentAt {
     pub(crate) fn target(&self, matches: &ArgMatches) -> Result<(Target, bool), CliError> {
         let typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
         let socket = self.socket.clone().map(Target::Socket);
-        let address = self.address.clone().map(Target::Address);
+        let address = self.address.clone().map(Target::Tcp);
         match (socket, address) {
             (None, None) => Ok((Target::Socket(crate::sinks::Config::default().socket), false)),
             (Some(one), None) | (None, Some(one)) => Ok((one, true)),

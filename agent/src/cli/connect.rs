@@ -1,50 +1,27 @@
 //! The way to an agent: its unix socket, or TCP.
 
-use std::{
-    fmt, io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io, path::Path, time::Duration};
 
-use hyper_util::rt::TokioIo;
 use rajut_proto::v1::{query_service_client::QueryServiceClient, watch_service_client::WatchServiceClient};
 use tokio::net::UnixStream;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use super::error::CliError;
-use crate::harmless::harmless;
+use crate::{
+    client::{self, ConnectError},
+    harmless::harmless,
+};
 
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(crate) use crate::client::Address as Target;
+
 /// How long an answer may take.
-pub(crate) const ANSWER: Duration = Duration::from_secs(10);
-/// The largest answer that is read: a summary of some thousand entities with all values.
-const LARGEST: usize = 64 << 20;
-
-/// Where an agent is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// On this host.
-    Socket(PathBuf),
-    /// `HOST:PORT`.
-    Address(String),
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Target::Socket(path) => f.write_str(&harmless(&path.to_string_lossy())),
-            Target::Address(address) => f.write_str(&harmless(address)),
-        }
-    }
-}
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A connection, cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    channel: Channel,
-    /// Where it goes.
-    pub(crate) target: Target,
+    client: client::Client,
+    target: Target,
 }
 
 impl Client {
@@ -53,36 +30,20 @@ impl Client {
     /// # Errors
     /// When nobody listens there, or when that is not permitted.
     pub(crate) async fn connect(target: &Target) -> Result<Client, CliError> {
-        let channel = match target {
-            Target::Socket(path) => {
-                let path = path.clone();
-                // The URI is only a form: the connector ignores it.
-                let endpoint = Endpoint::from_static("http://rajut.invalid").connect_timeout(CONNECT);
-                let connector = tower::service_fn(move |_| {
-                    let path = path.clone();
-                    async move { UnixStream::connect(path).await.map(TokioIo::new) }
-                });
-                endpoint.connect_with_connector(connector).await
-            }
-            Target::Address(address) => {
-                let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| {
-                    CliError::Usage(format!("`{target}` is no address: write it as HOST:PORT"))
-                })?;
-                endpoint.connect_timeout(CONNECT).connect().await
-            }
-        };
-        let channel = channel.map_err(|error| unreachable(target, io_kind(&error)))?;
-        Ok(Client { channel, target: target.clone() })
+        match client::Client::connect(target).await {
+            Ok(client) => Ok(Client { client, target: target.clone() }),
+            Err(error) => Err(explain(&error)),
+        }
     }
 
     /// The questions.
     pub(crate) fn query(&self) -> QueryServiceClient<Channel> {
-        QueryServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST)
+        self.client.query.clone()
     }
 
     /// The streams.
     pub(crate) fn watch(&self) -> WatchServiceClient<Channel> {
-        WatchServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST)
+        self.client.watch.clone()
     }
 
     /// A request with a deadline.
@@ -106,34 +67,23 @@ pub(crate) async fn listens(path: &Path) -> bool {
     }
 }
 
-/// The I/O error at the root, where there is one.
-fn io_kind(error: &tonic::transport::Error) -> Option<io::ErrorKind> {
-    let mut error: Option<&dyn std::error::Error> = Some(error);
-    while let Some(current) = error {
-        if let Some(io) = current.downcast_ref::<io::Error>() {
-            return Some(io.kind());
+/// What happened, and what to do.
+fn explain(error: &ConnectError) -> CliError {
+    let what = error.to_string();
+    let what = harmless(&what);
+    match error {
+        ConnectError::NoAgent(Target::Socket(_)) => {
+            CliError::Unreachable(format!("{what}. start one with `rajut agent`, or name it with --address"))
         }
-        error = current.source();
-    }
-    None
-}
-
-fn unreachable(target: &Target, kind: Option<io::ErrorKind>) -> CliError {
-    match (target, kind) {
-        (Target::Socket(_), Some(io::ErrorKind::PermissionDenied)) => CliError::Permission(format!(
-            "not permitted to open {target}. run as root, or join the group of that socket"
-        )),
-        (Target::Socket(_), Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)) => {
-            CliError::Unreachable(format!(
-                "no agent at {target}. start one with `rajut agent`, or name it with --address"
-            ))
+        ConnectError::NoAgent(Target::Tcp(_)) => {
+            CliError::Unreachable(format!("{what}. start one there with `rajut agent --listen`"))
         }
-        (Target::Address(_), Some(io::ErrorKind::ConnectionRefused)) => CliError::Unreachable(format!(
-            "no agent at {target}: connection refused. start one there with `rajut agent --listen {target}`"
-        )),
-        (_, Some(kind)) => CliError::Unreachable(format!("cannot reach an agent at {target}: {kind}")),
-        (_, None) => {
-            CliError::Unreachable(format!("cannot reach an agent at {target}: no answer, or no rajut agent"))
+        ConnectError::NotPermitted(_) => {
+            CliError::Permission(format!("{what}. run as root, or join the group of that socket"))
+        }
+        ConnectError::BadAddress(_) => CliError::Usage(format!("{what}, e.g. 127.0.0.1:9161")),
+        ConnectError::TimedOut(_) | ConnectError::Unreachable { .. } => {
+            CliError::Unreachable(what.into_owned())
         }
     }
 }
@@ -168,16 +118,19 @@ mod tests {
     #[tokio::test]
     async fn a_closed_port_is_unreachable() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (code, line) = line(Target::Address(format!("127.0.0.1:{port}"))).await;
+        let (code, line) = line(Target::Tcp(format!("127.0.0.1:{port}"))).await;
         assert_eq!(code, 4);
-        assert!(line.contains("connection refused"), "{line}");
+        assert_eq!(
+            line,
+            format!("rajut: no agent at 127.0.0.1:{port}. start one there with `rajut agent --listen`")
+        );
     }
 
     #[tokio::test]
     async fn a_target_that_is_no_address_is_a_usage_error() {
         assert_eq!(
-            line(Target::Address("a b".into())).await,
-            (2, "rajut: `a b` is no address: write it as HOST:PORT".into())
+            line(Target::Tcp("a b".into())).await,
+            (2, "rajut: `a b` is no address: HOST:PORT is needed, e.g. 127.0.0.1:9161".into())
         );
     }
 }

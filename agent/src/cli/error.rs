@@ -94,6 +94,9 @@ impl CliError {
             Code::Unimplemented => CliError::Unreachable(format!(
                 "what answers at {target} does not know this question: not an agent, or an older one"
             )),
+            Code::ResourceExhausted => {
+                CliError::Unreachable(format!("the agent at {target} says no: {said}"))
+            }
             _ => CliError::Unreachable(format!("no answer from the agent at {target}: {said}")),
         }
     }
@@ -105,7 +108,7 @@ mod tests {
 
     #[test]
     fn an_agents_refusal_has_its_code_and_its_words() {
-        let target = Target::Address("127.0.0.1:9161".into());
+        let target = Target::Tcp("127.0.0.1:9161".into());
         for (status, code, line) in [
             (Status::invalid_argument("unknown metric `x`"), 2, "rajut: unknown metric `x`"),
             (Status::out_of_range("nothing is stored"), 2, "rajut: nothing is stored"),

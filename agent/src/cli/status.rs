@@ -73,6 +73,7 @@ struct Ledger<'a> {
     applied: u64,
     folded: u64,
     dropped: &'a BTreeMap<String, u64>,
+    details_dropped: &'a BTreeMap<String, u64>,
     residual: i64,
 }
 
@@ -115,6 +116,7 @@ impl<'a> Document<'a> {
                     applied: row.applied,
                     folded: row.folded,
                     dropped: &row.dropped,
+                    details_dropped: &row.details_dropped,
                     residual: row.residual,
                 })
                 .collect(),
@@ -197,12 +199,11 @@ fn ledger(status: &GetStatusResponse) -> Table {
     let heads = std::iter::once(Head::name("LEDGER")).chain(numbers).chain([Head::name("WHY DROPPED")]);
     let mut table = Table::new(heads.collect());
     for row in &status.ledger {
-        let why: Vec<String> = row
-            .dropped
-            .iter()
-            .filter(|(_, count)| **count > 0)
-            .map(|(reason, count)| format!("{}: {count}", harmless(reason)))
-            .collect();
+        let told = |reasons: &BTreeMap<String, u64>, what: &str| -> Vec<String> {
+            let counted = reasons.iter().filter(|(_, count)| **count > 0);
+            counted.map(|(reason, count)| format!("{}: {count}{what}", harmless(reason))).collect()
+        };
+        let why = [told(&row.dropped, ""), told(&row.details_dropped, " details")].concat();
         let dropped = row.dropped.values().fold(0u64, |sum, count| sum.saturating_add(*count));
         table.row(vec![
             harmless(&row.source).into_owned(),
@@ -251,6 +252,7 @@ mod tests {
                 applied: 98,
                 folded: 3,
                 dropped: BTreeMap::from([("slots_full".into(), 2), ("self".into(), 0)]),
+                details_dropped: BTreeMap::from([("blocks_full".into(), 4)]),
                 residual: 0,
             }],
             self_: Some(v1::Bill { cpu_share: 0.0031, rss: 22_000_000, maps_bytes: 16_000_000 }),
@@ -272,7 +274,7 @@ PROBE  STATE    RUNS  NS/RUN  CPU  STANDS ON
 sched  on     123.5k     181    ·  tp_btf sched_switch (exact)
 
 LEDGER        OFFERED  MISSED  APPLIED  FOLDED  DROPPED  RESIDUAL  WHY DROPPED
-sched_switch      110      10       98       3        2         0  slots_full: 2
+sched_switch      110      10       98       3        2         0  slots_full: 2, blocks_full: 4 details
 
 The ledger closes: every event is in the numbers or counted as lost.
 ";
@@ -293,7 +295,8 @@ The ledger closes: every event is in the numbers or counted as lost.
                 "probes": [{"name": "sched", "state": "on", "rung": "tp_btf sched_switch (exact)", "reason": "",
                     "runs": 123_456, "ns_per_run": 181.4, "cpu_share": null}],
                 "ledger": [{"source": "sched_switch", "offered": 110, "misses": 10, "attempted": 100, "applied": 98,
-                    "folded": 3, "dropped": {"self": 0, "slots_full": 2}, "residual": 0}],
+                    "folded": 3, "dropped": {"self": 0, "slots_full": 2},
+                    "details_dropped": {"blocks_full": 4}, "residual": 0}],
                 "self": {"cpu_share": 0.0031, "rss": 22_000_000, "maps_bytes": 16_000_000}
             })
         );

@@ -52,6 +52,9 @@ static KEYS: &[Key] = &[
     key!("sinks", "listen", |c, v| c.sinks.listen = Some(values::listen(text(v)?)?)),
     key!("sinks", "insecure", |c, v| c.sinks.insecure = flag(v)?),
     key!("sinks", "streams", |c, v| c.sinks.streams = whole(v, values::STREAMS)? as usize),
+    key!("sinks", "connections", |c, v| c.sinks.connections = whole(v, values::STREAMS)? as usize),
+    key!("sinks", "queries", |c, v| c.sinks.queries = whole(v, values::STREAMS)? as usize),
+    key!("sinks", "queries_running", |c, v| c.sinks.queries_running = whole(v, values::THREADS)? as usize),
     key!("sinks", "heartbeat", |c, v| c.sinks.heartbeat = values::span(text(v)?)?),
 ];
 

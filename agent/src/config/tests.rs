@@ -38,6 +38,9 @@ socket = "/tmp/r.sock"
 listen = "127.0.0.1:9161"
 insecure = true
 streams = 7
+connections = 8
+queries = 9
+queries_running = 3
 heartbeat = "1s"
 "#,
     )
@@ -58,6 +61,9 @@ heartbeat = "1s"
             listen: Some("127.0.0.1:9161".parse().unwrap()),
             insecure: true,
             streams: 7,
+            connections: 8,
+            queries: 9,
+            queries_running: 3,
             heartbeat: Duration::from_secs(1),
         },
     };

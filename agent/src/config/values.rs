@@ -14,7 +14,9 @@ pub const SLOTS: RangeInclusive<u32> = 16..=65_536;
 pub const BLOCKS: RangeInclusive<u32> = 16..=262_144;
 /// Entities in the history.
 pub const ENTITIES: RangeInclusive<u32> = 16..=1_048_576;
-/// Streams at once.
+/// Queries that are worked off at the same time, each on a thread of its own.
+pub const THREADS: RangeInclusive<u32> = 1..=64;
+/// Streams, connections or queries at once.
 pub const STREAMS: RangeInclusive<u32> = 1..=4_096;
 /// Any stretch of history: a day of one-second windows is already more than a node should hold.
 pub const HISTORY: RangeInclusive<u64> = 1..=86_400;

@@ -137,6 +137,6 @@ fn the_agent_to_ask() {
     };
     check("rajut status", Ok((Target::Socket("/run/rajut/rajut.sock".into()), false)));
     check("rajut status --socket /s", Ok((Target::Socket("/s".into()), true)));
-    check("rajut status --address h:1", Ok((Target::Address("h:1".into()), true)));
+    check("rajut status --address h:1", Ok((Target::Tcp("h:1".into()), true)));
     check("rajut status --address h:1 --socket /s", Err("--socket and --address name two agents: use one"));
 }
