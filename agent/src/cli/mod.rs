@@ -32,6 +32,8 @@ use std::{
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
+use crate::config::Config;
+
 use self::{
     args::{Cli, Command},
     connect::Client,
@@ -96,7 +98,9 @@ async fn command(cli: &Cli, matches: &ArgMatches) -> Result<u8, CliError> {
             metrics::print(&metrics::list(&client).await?, args.output, out, stdout)?;
         }
         Command::Doctor(args) => {
-            let code = doctor::print(&crate::doctor::examine(), args.output, out, stdout)?;
+            let config = Config::load(None)?;
+            let report = crate::doctor::examine(&config.kernel, &config.off);
+            let code = doctor::print(&report, args.output, out, stdout)?;
             stdout.flush()?;
             return Ok(code);
         }
