@@ -234,6 +234,21 @@ fn groups_and_filters() {
 }
 
 #[test]
+fn the_newest_record_names_every_window() {
+    let store = Store::new(small());
+    let old = entity(1, &[(Label::Pod, "uid")]);
+    let new =
+        Arc::new(Entity { version: 2, labels: Labels::default().with(Label::Pod, "name"), ..(*old).clone() });
+    for (second, record) in [(0, &old), (1, &new), (2, &old)] {
+        store.append(sample(window(second, second + 1), &[record]));
+    }
+    let series = store.select(&select(Range::Last(Duration::from_secs(3)))).unwrap();
+    assert_eq!((series.rows.len(), millis(&series)), (1, 3_000));
+    assert_eq!(series.rows[0].labels.get(Label::Pod), Some("name"));
+    assert_eq!(store.entities(), [new]);
+}
+
+#[test]
 fn who_finds_no_room_is_counted_under_other() {
     let store = Store::new(Config { entities: 3, ..small() });
     let node = [(Label::Node, "n")];
