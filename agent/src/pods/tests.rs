@@ -185,6 +185,10 @@ fn a_gone_cgroup_keeps_its_name_and_gives_its_slot_back_after_two_windows() {
     assert_eq!(node.pods.take_gone(), gone);
     assert_eq!(node.pods.take_gone(), [], "each once");
     for _ in 0..4 * SWEEP {
+        let rows = rows(&node.window(&[leaf]));
+        assert_eq!(rows, [("unit=a.service".into(), 1)], "as long as there are numbers of it");
+    }
+    for _ in 0..4 * SWEEP {
         node.window(&[]);
     }
     assert!(node.pods.entities.is_empty() && !node.pods.cgroups.knows(id), "memory is bounded");
