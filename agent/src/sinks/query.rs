@@ -36,7 +36,7 @@ impl Queries {
     ) -> Result<Response<A>, Status> {
         let view = self.view.clone();
         let question = request.into_inner();
-        let answer = self.desk.query(move || bounded(make(&view, &question)?)).await?;
+        let answer = self.desk.query(move || bounded(make(&view, &question)?, MAX_ANSWER)).await?;
         Ok(Response::new(answer))
     }
 }
@@ -117,9 +117,22 @@ fn newest(store: &Store) -> Option<Utc> {
     store.after(store.head().saturating_sub(1), 1).windows.last().map(|stored| stored.window.end)
 }
 
-fn bounded<A: Message>(answer: A) -> Result<A, Refusal> {
+fn bounded<A: Message>(answer: A, limit: usize) -> Result<A, Refusal> {
     match answer.encoded_len() {
-        size if size > MAX_ANSWER => Err(Refusal::TooLarge { size, limit: MAX_ANSWER }),
+        size if size > limit => Err(Refusal::TooLarge { size, limit }),
         _ => Ok(answer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_too_large_is_refused_before_it_is_sent() {
+        let answer = pb::Matcher { key: "pod".into(), value: "a".into() };
+        let size = answer.encoded_len();
+        assert_eq!(bounded(answer.clone(), size), Ok(answer.clone()));
+        assert_eq!(bounded(answer, size - 1), Err(Refusal::TooLarge { size, limit: size - 1 }));
     }
 }

@@ -73,24 +73,33 @@ pub(super) async fn bind(path: &Path) -> Result<(UnixListener, SocketFile), Serv
             Found::Nothing => {}
             Found::Other => return Err(failed(io::Error::new(ErrorKind::AlreadyExists, "it is no socket"))),
             Found::Dead => {
-                // Another agent may have replaced it since we looked: what we took away is looked at once more.
-                let old = private.0.join("old");
-                match fs::rename(path, &old) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
-                    _ => {}
-                }
-                if let Found::Living = probe(&old).await.map_err(failed)? {
-                    let _ = fs::hard_link(&old, path);
+                if let Found::Living = take_away(path, &private.0.join("old")).await.map_err(failed)? {
                     return Err(ServeError::InUse(path.to_owned()));
                 }
-                let _ = fs::remove_file(&old);
             }
         }
     }
     Err(failed(io::Error::new(ErrorKind::AlreadyExists, "its place is taken again and again")))
 }
 
+/// Takes a dead socket out of the way. Another agent may have replaced it since we looked, so what was taken away is
+/// looked at once more, and put back if it lives.
+async fn take_away(path: &Path, old: &Path) -> io::Result<Found> {
+    match fs::rename(path, old) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+        renamed => renamed?,
+    }
+    let found = probe(old).await?;
+    if let Found::Living = found {
+        // Where a third has taken the place meanwhile, that one serves.
+        let _ = fs::hard_link(old, path);
+    }
+    fs::remove_file(old)?;
+    Ok(found)
+}
+
 /// What is at the path of a socket.
+#[derive(Debug, PartialEq, Eq)]
 enum Found {
     Nothing,
     Dead,
@@ -178,7 +187,21 @@ impl Drop for PrivateDir {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[tokio::test]
+    async fn what_came_alive_meanwhile_is_put_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, old) = (dir.path().join("rajut.sock"), dir.path().join("old"));
+        assert_eq!(take_away(&path, &old).await.unwrap(), Found::Nothing);
+        let living = UnixListener::bind(&path).unwrap();
+        assert_eq!(take_away(&path, &old).await.unwrap(), Found::Living);
+        UnixStream::connect(&path).await.unwrap();
+        drop(living);
+        assert_eq!(take_away(&path, &old).await.unwrap(), Found::Dead);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn the_group_is_found_by_its_whole_name() {

@@ -134,8 +134,6 @@ impl Stream {
             self.lost(Loss::History, 0).await?;
         }
         loop {
-            // Seen before it is looked up: a window that arrives between the two wakes us again.
-            self.head.borrow_and_update();
             while self.window(cause).await? {
                 cause = Loss::Stream;
             }

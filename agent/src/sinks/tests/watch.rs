@@ -156,6 +156,19 @@ async fn a_token_goes_on_where_it_was_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_lost_after_resuming_is_the_streams() {
+    let (rig, a) = rig(10);
+    let mut messages = resume(&rig.watches(), "w1.i-1.1").await;
+    snapshot(&mut messages).await;
+    // The heartbeat shows that it has looked for windows.
+    assert!(matches!(next(&mut messages).await.1, Event::Heartbeat(_)));
+    for n in 2..=40 {
+        rig.second(&[(&a, n)], &[]);
+    }
+    assert_eq!(lost(&mut messages).await.0, "stream");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_is_too_old_is_told_what_it_missed() {
     let (rig, a) = rig(10);
     for n in 2..=40 {
@@ -232,11 +245,14 @@ async fn a_stream_carries_what_was_asked_for() {
     rig.second(&[(&a, 2), (&b, 2)], &[]);
     let (_, d) = delta(&mut messages).await;
     assert_eq!((rows(&d), d.rows[0].values.len()), (vec![10], 1));
+    let other = entity(30, 2, "c");
+    rig.second(&[(&a, 2), (&other, 2)], &[&other]);
+    assert_eq!(ids(&delta(&mut messages).await.1.entities), [], "not asked for");
     // It leaves what was asked for: told once, then silent; and the other one comes in.
-    let (away, came) = (entity(10, 2, "z"), entity(30, 2, "a"));
+    let (away, came) = (entity(10, 2, "z"), entity(30, 3, "a"));
     rig.second(&[(&away, 3), (&came, 3)], &[&away, &came]);
     let (_, d) = delta(&mut messages).await;
-    assert_eq!((ids(&d.entities), rows(&d)), (vec![(10, 2), (30, 2)], vec![30]));
+    assert_eq!((ids(&d.entities), rows(&d)), (vec![(10, 2), (30, 3)], vec![30]));
 }
 
 #[tokio::test(start_paused = true)]
