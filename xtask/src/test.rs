@@ -112,7 +112,10 @@ fn proto() -> Tally {
 fn check(name: &str, run: impl FnOnce() -> Result<()>) -> Tally {
     println!("\n== {name}");
     match run() {
-        Ok(()) => Tally { passed: 1, ..Tally::default() },
+        Ok(()) => {
+            println!("ok");
+            Tally { passed: 1, ..Tally::default() }
+        }
         Err(error) => {
             println!("failed: {error:#}");
             Tally { failed: 1, ..Tally::default() }
