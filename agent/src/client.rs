@@ -72,25 +72,33 @@ impl Client {
     /// # Errors
     /// Says why it cannot.
     pub async fn connect(address: &Address) -> Result<Client, ConnectError> {
-        let channel = match address {
-            Address::Socket(path) => {
-                let path = path.clone();
-                // The URI only fills the `:authority` of the requests.
-                endpoint(Uri::from_static("http://localhost"))
-                    .connect_with_connector(tower::service_fn(move |_| {
-                        let path = path.clone();
-                        async move { UnixStream::connect(path).await.map(TokioIo::new) }
-                    }))
-                    .await
-            }
-            Address::Tcp(text) => endpoint(uri(text)?).connect().await,
-        };
-        let channel = channel.map_err(|error| explain(address, &error))?;
+        let channel = channel(address).await?;
         Ok(Client {
             query: QueryServiceClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER),
             watch: WatchServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER),
         })
     }
+}
+
+/// Connects, for services of other packages: health, reflection.
+///
+/// # Errors
+/// Says why it cannot.
+pub async fn channel(address: &Address) -> Result<Channel, ConnectError> {
+    let channel = match address {
+        Address::Socket(path) => {
+            let path = path.clone();
+            // The URI only fills the `:authority` of the requests.
+            endpoint(Uri::from_static("http://localhost"))
+                .connect_with_connector(tower::service_fn(move |_| {
+                    let path = path.clone();
+                    async move { UnixStream::connect(path).await.map(TokioIo::new) }
+                }))
+                .await
+        }
+        Address::Tcp(text) => endpoint(uri(text)?).connect().await,
+    };
+    channel.map_err(|error| explain(address, &error))
 }
 
 fn endpoint(uri: Uri) -> Endpoint {

@@ -13,6 +13,11 @@ use crate::{
 const A: EntityId = EntityId(10);
 const B: EntityId = EntityId(20);
 
+type Row = (EntityId, Values);
+
+/// What it shows, the readings, and the rows of the last window.
+type Case<'a> = (&'a str, &'a [&'a [Row]], &'a [Row]);
+
 fn window(second: i64) -> Window {
     Window { start: Utc(second * 1_000_000_000), end: Utc((second + 1) * 1_000_000_000) }
 }
@@ -24,12 +29,12 @@ fn values(counter: u64, slots: &[(u8, u64)], sum: u64) -> Values {
     }
 }
 
-fn reading(source: &'static str, rows: &[(EntityId, Values)]) -> Reading {
+fn reading(source: &'static str, rows: &[Row]) -> Reading {
     Reading { source, rows: rows.to_vec(), lost: Vec::new() }
 }
 
 /// Folds readings of one source, one per window, and gives the rows of the last.
-fn last_of(readings: &[&[(EntityId, Values)]]) -> Vec<(EntityId, Values)> {
+fn last_of(readings: &[&[Row]]) -> Vec<Row> {
     let mut aggregate = Aggregate::default();
     let mut rows = Vec::new();
     for (second, reading_rows) in readings.iter().enumerate() {
@@ -43,7 +48,7 @@ fn increments() {
     let five = values(5, &[(7, 2)], 100);
     let nine = values(9, &[(7, 3), (8, 1)], 170);
     let grown = values(4, &[(7, 1), (8, 1)], 70);
-    let cases: &[(&str, &[&[(EntityId, Values)]], &[(EntityId, Values)])] = &[
+    let cases: &[Case<'_>] = &[
         ("the first reading is a baseline", &[&[(A, five.clone())]], &[]),
         ("growth", &[&[(A, five.clone())], &[(A, nine.clone())]], &[(A, grown)]),
         (

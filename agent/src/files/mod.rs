@@ -4,22 +4,160 @@
 //! - *Gives*: `Reading`s.
 //! - *Never*: names, the store, quantiles.
 
-use crate::{cgroups::Hierarchies, model::Reading};
+mod group;
+#[cfg(test)]
+mod tests;
 
-/// Reads cpu.stat of every cgroup, with kept descriptors.
+use std::{
+    collections::HashMap,
+    fs::File,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use self::group::Group;
+use crate::{
+    cgroups::{Bounds, Hierarchies, Walk, descendants, walk},
+    model::{EntityId, Lost, Reading, Values},
+    probes::{Column, sched},
+};
+
+/// Readings after which the tree is walked even though nothing seems to have changed in it.
+const SWEEP: u32 = 10;
+
+/// Descriptors that are kept. Beyond that a file is opened for each reading, which costs twice the time, rather than
+/// run into the limit of 1,024 that a process usually has.
+const KEPT: usize = 512;
+
+/// Reads cpu.stat of every cgroup, with kept descriptors: throttled time where a quota was ever in force, and on-CPU
+/// time where it is asked for. Keys are ids of the identity hierarchy, whichever hierarchy the file is in.
+///
+/// A v2 `usage_usec` counts a cgroup with everything below it; here each has its own part, the growth of its file less
+/// that of its children's, so that sums over cgroups count nothing twice. What a child did between its last reading and
+/// its end stays with its parent. `throttled_usec` is each cgroup's own quota and is taken as it is.
 #[derive(Debug)]
-pub struct CpuStat {}
+pub struct CpuStat {
+    identity: PathBuf,
+    cpu: Option<PathBuf>,
+    columns: Columns,
+    groups: HashMap<u64, Group>,
+    /// Ids by the order of the last walk, parents before children, and where each one's parent is in it.
+    order: Vec<(u64, Option<usize>)>,
+    /// `cgroup.stat` of the root, and what it last said.
+    count: Option<File>,
+    counted: Option<u64>,
+    /// Readings since the last walk.
+    since_walk: u32,
+    /// Whether nothing was read yet.
+    baseline: bool,
+    /// Directories that the last walk did not see: their throttling is not known.
+    skipped: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    throttled: Option<Column>,
+    usage: Option<Column>,
+}
 
 impl CpuStat {
     /// `usage`: also give on-CPU time, for hosts where no kernel program measures it.
     #[must_use]
     pub fn new(hierarchies: &Hierarchies, usage: bool) -> CpuStat {
-        let _ = (hierarchies, usage);
-        CpuStat {}
+        CpuStat {
+            identity: hierarchies.identity.clone(),
+            cpu: hierarchies.cpu.clone(),
+            columns: Columns {
+                throttled: Column::of(sched::THROTTLED, None),
+                usage: Column::of(sched::TIME, None).filter(|_| usage),
+            },
+            groups: HashMap::new(),
+            order: Vec::new(),
+            count: File::open(hierarchies.identity.join("cgroup.stat")).ok(),
+            counted: None,
+            since_walk: SWEEP,
+            baseline: true,
+            skipped: 0,
+        }
     }
 
     /// Reads them all.
     pub fn read(&mut self) -> Reading {
-        Reading { source: "cpu.stat", rows: Vec::new(), lost: Vec::new() }
+        let counted = self.count.as_ref().and_then(|file| {
+            let mut buffer = [0; 1024];
+            let length = file.read_at(&mut buffer, 0).ok()?;
+            descendants(buffer.get(..length)?)
+        });
+        // The same number as before and nobody gone is the same cgroups as before.
+        let ended = self.groups.values().any(|group| group.ended);
+        if counted.is_none() || counted != self.counted || ended || self.since_walk >= SWEEP {
+            self.counted = counted;
+            self.since_walk = 0;
+            let walk = walk(&self.identity, Bounds::default());
+            self.take_in(walk);
+        }
+        self.since_walk += 1;
+
+        let failed = self.read_files();
+        let rows = self.order.iter().filter_map(|(id, _)| Some((EntityId(*id), self.groups.get(id)?)));
+        let lost = [("files_unreadable", failed), ("cgroups_over_bounds", self.skipped)];
+        Reading {
+            source: "cpu.stat",
+            rows: rows.map(|(id, group)| (id, group.values(self.columns))).filter(measured).collect(),
+            lost: lost
+                .into_iter()
+                .filter(|(_, count)| *count > 0)
+                .map(|(reason, count)| Lost { reason, count })
+                .collect(),
+        }
     }
+
+    /// Reads every file, and gives how many could not be. Parents come before their children, except in the baseline:
+    /// what the children do in between then makes a parent's own part too small by a little, where any other order
+    /// would invent usage.
+    fn read_files(&mut self) -> u64 {
+        let mut failed = 0;
+        let mut room = KEPT.saturating_sub(self.groups.values().map(Group::kept).sum());
+        let mut order: Vec<u64> = self.order.iter().map(|(id, _)| *id).collect();
+        if std::mem::take(&mut self.baseline) {
+            order.reverse();
+        }
+        for id in &order {
+            failed += self.groups.get_mut(id).map_or(0, |group| u64::from(group.read(&mut room).is_err()));
+        }
+        let mut below = vec![0; self.order.len()];
+        for (at, (id, parent)) in self.order.iter().enumerate().rev() {
+            let Some(group) = self.groups.get_mut(id) else { continue };
+            let grown = group.settle(below.get(at).copied().unwrap_or(0));
+            if let Some(sum) = parent.and_then(|parent| below.get_mut(parent)) {
+                *sum += grown;
+            }
+        }
+        failed
+    }
+
+    /// Makes the groups those of the walk.
+    fn take_in(&mut self, walk: Walk) {
+        // What was not there when everything was seen has appeared since.
+        let born = !self.groups.is_empty() && self.skipped == 0;
+        self.skipped = walk.skipped;
+        self.order = walk.dirs.iter().map(|dir| (dir.id, dir.parent)).collect();
+        let mut before = std::mem::take(&mut self.groups);
+        for dir in walk.dirs {
+            let group = before.remove(&dir.id).unwrap_or_else(|| Group::new(self.files(&dir.path), born));
+            self.groups.insert(dir.id, group);
+        }
+    }
+
+    /// The cpu.stat files of a cgroup that are wanted.
+    fn files(&self, group: &Path) -> Vec<PathBuf> {
+        let cpu = self.cpu.as_ref();
+        let usage =
+            Some(&self.identity).filter(|identity| self.columns.usage.is_some() && Some(*identity) != cpu);
+        cpu.into_iter().chain(usage).map(|mount| mount.join(group).join("cpu.stat")).collect()
+    }
+}
+
+fn measured((_, values): &(EntityId, Values)) -> bool {
+    !values.counters.is_empty()
 }

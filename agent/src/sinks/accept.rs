@@ -11,12 +11,12 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, UnixListener},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, mpsc},
     time::{Sleep, sleep},
 };
 use tonic::transport::server::Connected;
 
-use super::counts::Counts;
+use super::{counts::Counts, desk::places};
 
 /// How long a client may take to send its HTTP/2 preface. Keepalive only begins after it.
 const PREFACE_WITHIN: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ pub(super) async fn accept(
     counts: Counts,
     out: mpsc::Sender<io::Result<Connection>>,
 ) {
-    let places = Arc::new(Semaphore::new(limit));
+    let places = places(limit);
     loop {
         let accepted = tokio::select! {
             accepted = accept_unix(&unix) => accepted,

@@ -17,11 +17,80 @@ pub struct Counts(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     connections: Tally<1>,
-    queries: Tally<2>,
+    queries: Tally<4>,
     watch: Tally<3>,
 }
 
-/// Things that were offered; each was applied or dropped for one of N reasons, or is still under way.
+impl Counts {
+    /// One row for each way out: `grpc.connections`, `grpc.queries`, `grpc.watch` (windows, summed over streams). What is
+    /// still under way is in none.
+    #[must_use]
+    pub fn ledger(&self) -> Vec<LedgerRow> {
+        let Inner { connections, queries, watch } = &*self.0;
+        vec![
+            connections.row("grpc.connections", ["too_many"]),
+            queries.row("grpc.queries", ["too_many", "late", "failed", "closed"]),
+            watch.row("grpc.watch", ["history", "stream", "closed"]),
+        ]
+    }
+
+    pub(super) fn connection(&self, accepted: bool) {
+        let tally = &self.0.connections;
+        if accepted { &tally.applied } else { &tally.dropped[0] }.fetch_add(1, Relaxed);
+    }
+
+    /// A query came in.
+    pub(super) fn query(&self) -> Offered<'_, 4> {
+        self.0.queries.offered(QueryLoss::Closed as usize)
+    }
+
+    /// A stream took a window from the history.
+    pub(super) fn window(&self) -> Offered<'_, 3> {
+        self.0.watch.offered(Loss::Closed as usize)
+    }
+
+    /// A stream found that windows are not kept any more.
+    pub(super) fn windows_lost(&self, cause: Loss, count: u64) {
+        self.0.watch.dropped[cause as usize].fetch_add(count, Relaxed);
+    }
+}
+
+/// Why a query got no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum QueryLoss {
+    /// The line was full.
+    TooMany,
+    /// It took too long.
+    Late,
+    /// The agent's own fault.
+    Failed,
+    /// The client went away.
+    Closed,
+}
+
+/// Why a stream did not send a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// The resume token was too old.
+    History,
+    /// The client read too slowly.
+    Stream,
+    /// The client, or the agent, went away with the window under way.
+    Closed,
+}
+
+impl Loss {
+    /// Its name on the wire and in the ledger.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Loss::History => "history",
+            Loss::Stream => "stream",
+            Loss::Closed => "closed",
+        }
+    }
+}
+
+/// Things that were offered; each was applied, or dropped for one of N reasons.
 #[derive(Debug)]
 struct Tally<const N: usize> {
     applied: AtomicU64,
@@ -46,61 +115,47 @@ impl<const N: usize> Tally<N> {
         let attempted = dropped.values().fold(applied, |sum, count| sum.wrapping_add(*count));
         LedgerRow { source: source.to_owned(), attempted, applied, dropped, ..LedgerRow::default() }
     }
-}
 
-impl Counts {
-    /// One row for each way out: `grpc.connections`, `grpc.queries`, `grpc.watch` (windows, summed over streams). What is
-    /// still under way is in none.
-    #[must_use]
-    pub fn ledger(&self) -> Vec<LedgerRow> {
-        let Inner { connections, queries, watch } = &*self.0;
-        vec![
-            connections.row("grpc.connections", ["too_many"]),
-            queries.row("grpc.queries", ["too_many", "failed"]),
-            watch.row("grpc.watch", ["history", "stream", "closed"]),
-        ]
-    }
-
-    pub(super) fn connection(&self, accepted: bool) {
-        let tally = &self.0.connections;
-        if accepted { &tally.applied } else { &tally.dropped[0] }.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn query_answered(&self) {
-        self.0.queries.applied.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn query_dropped(&self, busy: bool) {
-        self.0.queries.dropped[usize::from(!busy)].fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn window_sent(&self) {
-        self.0.watch.applied.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn windows_lost(&self, cause: Loss, count: u64) {
-        self.0.watch.dropped[cause as usize].fetch_add(count, Relaxed);
+    fn offered(&self, otherwise: usize) -> Offered<'_, N> {
+        Offered { tally: self, fate: Fate::Dropped(otherwise) }
     }
 }
 
-/// Why a stream did not send a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Loss {
-    /// The resume token was too old.
-    History,
-    /// The client read too slowly.
-    Stream,
-    /// The client went away with the window under way.
-    Closed,
+/// One thing under way. Dropping it counts it, so that none is forgotten when its future is not polled to the end.
+#[derive(Debug)]
+pub(super) struct Offered<'a, const N: usize> {
+    tally: &'a Tally<N>,
+    fate: Fate,
 }
 
-impl Loss {
-    /// Its name on the wire and in the ledger.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Loss::History => "history",
-            Loss::Stream => "stream",
-            Loss::Closed => "closed",
+#[derive(Debug)]
+enum Fate {
+    Applied,
+    Dropped(usize),
+}
+
+impl<const N: usize> Offered<'_, N> {
+    /// It was given.
+    pub(super) fn applied(mut self) {
+        self.fate = Fate::Applied;
+    }
+}
+
+impl Offered<'_, 4> {
+    /// It was not.
+    pub(super) fn dropped(mut self, reason: QueryLoss) {
+        self.fate = Fate::Dropped(reason as usize);
+    }
+}
+
+impl<const N: usize> Drop for Offered<'_, N> {
+    fn drop(&mut self) {
+        let count = match self.fate {
+            Fate::Applied => Some(&self.tally.applied),
+            Fate::Dropped(reason) => self.tally.dropped.get(reason),
+        };
+        if let Some(count) = count {
+            count.fetch_add(1, Relaxed);
         }
     }
 }
@@ -114,17 +169,26 @@ mod tests {
         let counts = Counts::default();
         counts.connection(true);
         counts.connection(false);
-        counts.query_answered();
-        counts.query_dropped(true);
-        counts.query_dropped(false);
-        counts.window_sent();
+        counts.query().applied();
+        for loss in [QueryLoss::TooMany, QueryLoss::Late, QueryLoss::Failed, QueryLoss::Closed] {
+            counts.query().dropped(loss);
+        }
+        drop(counts.query());
+        counts.window().applied();
+        drop(counts.window());
         counts.windows_lost(Loss::History, 7);
         counts.windows_lost(Loss::Stream, 2);
-        counts.windows_lost(Loss::Closed, 1);
         let rows = counts.ledger();
         assert!(rows.iter().all(|row| row.residual() == 0 && row.applied == 1));
-        let dropped: Vec<_> = rows.iter().map(|row| row.dropped.values().sum::<u64>()).collect();
-        assert_eq!(dropped, [1, 2, 10]);
-        assert_eq!(rows[2].dropped.get(Loss::Stream.name()), Some(&2));
+        let dropped: Vec<Vec<(&str, u64)>> =
+            rows.iter().map(|row| row.dropped.iter().map(|(k, v)| (k.as_str(), *v)).collect()).collect();
+        assert_eq!(
+            dropped,
+            [
+                vec![("too_many", 1)],
+                vec![("closed", 2), ("failed", 1), ("late", 1), ("too_many", 1)],
+                vec![("closed", 1), (Loss::History.name(), 7), (Loss::Stream.name(), 2)],
+            ]
+        );
     }
 }

@@ -4,10 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{counts::Counts, refusal::Refusal};
+use super::{
+    counts::{Counts, QueryLoss},
+    refusal::Refusal,
+};
 
 /// How long a query may take, the wait in line included.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// So many places, or as many as can be counted.
+pub(super) fn places(limit: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)))
+}
 
 /// How much work is let in, and how much of it runs at once.
 #[derive(Debug, Clone)]
@@ -21,8 +29,7 @@ pub(super) struct Desk {
 impl Desk {
     /// At most `running` at work and `limit` of them in all, the waiting included.
     pub(super) fn new(running: usize, limit: usize, counts: Counts) -> Desk {
-        let semaphore = |permits| Arc::new(Semaphore::new(permits));
-        Desk { line: semaphore(limit), running: semaphore(running), limit, counts }
+        Desk { line: places(limit), running: places(running.max(1)), limit, counts }
     }
 
     /// Works off a query, or refuses it when the line is full. A caller that stops waiting gives up its place only when
@@ -34,18 +41,20 @@ impl Desk {
         &self,
         work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
+        let tally = self.counts.query();
         let Ok(place) = Arc::clone(&self.line).try_acquire_owned() else {
-            self.counts.query_dropped(true);
+            tally.dropped(QueryLoss::TooMany);
             return Err(Refusal::Busy { what: "queries", limit: self.limit });
         };
         let answer = match tokio::time::timeout(DEADLINE, self.run(Some(place), work)).await {
             Ok(answer) => answer.and_then(|answer| answer),
             Err(_) => Err(Refusal::Late { within: DEADLINE }),
         };
-        // A question that is wrong was answered too.
         match &answer {
-            Err(Refusal::Internal(_) | Refusal::Late { .. }) => self.counts.query_dropped(false),
-            _ => self.counts.query_answered(),
+            Err(Refusal::Late { .. }) => tally.dropped(QueryLoss::Late),
+            Err(Refusal::Internal(_)) => tally.dropped(QueryLoss::Failed),
+            // A question that is wrong was answered too.
+            _ => tally.applied(),
         }
         answer
     }
@@ -103,7 +112,7 @@ mod tests {
         at_work.await.unwrap();
         let mut second = std::pin::pin!(desk.query(|| Ok(2)));
         // One poll puts it in line.
-        assert!(futures_poll(second.as_mut()).await.is_none());
+        assert!(poll_once(second.as_mut()).await.is_none());
         let busy = Refusal::Busy { what: "queries", limit: 2 };
         assert_eq!(desk.query(|| Ok(3)).await, Err(busy));
         open.send(()).unwrap();
@@ -112,6 +121,26 @@ mod tests {
         assert_eq!(desk.query(|| Ok(4)).await, Ok(4));
         let row = counts.ledger().into_iter().find(|row| row.source == "grpc.queries").unwrap();
         assert_eq!((row.applied, row.dropped.get("too_many")), (3, Some(&1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_query_that_takes_too_long_is_given_up_and_one_that_is_not_awaited_is_counted() {
+        let counts = Counts::default();
+        let desk = Desk::new(1, 2, counts.clone());
+        // The only place at work is taken, so that no blocking work holds the paused clock.
+        let held = Arc::clone(&desk.running).acquire_owned().await.unwrap();
+        assert_eq!(desk.query(|| Ok(1)).await, Err(Refusal::Late { within: DEADLINE }));
+        {
+            let mut forgotten = std::pin::pin!(desk.query(|| Ok(2)));
+            assert!(poll_once(forgotten.as_mut()).await.is_none());
+        }
+        drop(held);
+        assert_eq!(desk.query(|| Ok(3)).await, Ok(3));
+        let row = counts.ledger().into_iter().find(|row| row.source == "grpc.queries").unwrap();
+        assert_eq!(
+            (row.applied, row.dropped.get("late"), row.dropped.get("closed")),
+            (1, Some(&1), Some(&1))
+        );
     }
 
     #[tokio::test]
@@ -123,7 +152,7 @@ mod tests {
     }
 
     /// Polls once.
-    async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
         std::future::poll_fn(|cx| {
             std::task::Poll::Ready(match future.as_mut().poll(cx) {
                 std::task::Poll::Ready(output) => Some(output),

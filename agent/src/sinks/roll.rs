@@ -5,9 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use rajut_proto::v1 as pb;
-
-use super::wire::{answer, ask::Wish};
+use super::wire::ask::Wish;
 use crate::{
     model::{Entity, EntityId},
     store::{Store, Stored},
@@ -39,8 +37,10 @@ struct Known {
 pub(super) struct Step {
     /// Windows that are not kept any more.
     pub(super) missed: u64,
-    /// The next window and its number; none when the client has them all.
-    pub(super) delta: Option<(u64, pb::Delta)>,
+    /// The next window, with the rows that the client wants; none when it has them all.
+    pub(super) window: Option<Stored>,
+    /// The records that the client lacks for it, by rising id.
+    pub(super) records: Vec<Arc<Entity>>,
 }
 
 impl Roll {
@@ -55,7 +55,7 @@ impl Roll {
     }
 
     /// Everyone alive that the client wants, by rising id.
-    pub(super) fn living(&mut self) -> Vec<pb::Entity> {
+    pub(super) fn living(&mut self) -> Vec<Arc<Entity>> {
         self.learn_all();
         let living = self.known.values().filter(|k| k.wanted && k.record.gone_at.is_none());
         let living = living.map(|k| k.record.id).collect();
@@ -65,12 +65,17 @@ impl Roll {
     /// The window after `seq`. After a loss it carries every record that changed since, not only its own.
     pub(super) fn step(&mut self, seq: u64) -> Step {
         let tail = self.store.after(seq, 1);
-        let lossy = tail.missed > 0;
-        let delta = tail.windows.first().map(|stored| (stored.seq, self.delta(stored, lossy)));
-        Step { missed: tail.missed, delta }
+        let mut window = tail.windows.into_iter().next();
+        let records = window.as_ref().map(|stored| self.lacking(stored, tail.missed > 0)).unwrap_or_default();
+        if let Some(stored) = &mut window {
+            // Values without a record are better than none, unless only some entities were asked for.
+            let nameless = self.wish.filter.is_empty();
+            stored.rows.retain(|(id, _)| self.known.get(id).map_or(nameless, |known| known.wanted));
+        }
+        Step { missed: tail.missed, window, records }
     }
 
-    fn delta(&mut self, stored: &Stored, lossy: bool) -> pb::Delta {
+    fn lacking(&mut self, stored: &Stored, lossy: bool) -> Vec<Arc<Entity>> {
         for record in &stored.changed {
             self.learn(record);
         }
@@ -80,20 +85,16 @@ impl Roll {
         let touched = if lossy {
             self.known.keys().copied().collect()
         } else {
-            let unsent = |id: &EntityId| self.known.get(id).is_some_and(|k| k.sent.is_none());
+            let unsent = |id: &EntityId| self.known.get(id).is_some_and(|known| known.sent.is_none());
             let changed = stored.changed.iter().map(|record| record.id);
             changed.chain(stored.rows.iter().map(|(id, _)| *id).filter(unsent)).collect()
         };
-        let entities = self.owed(touched);
-        // Values without a record are better than none, unless only some entities were asked for.
-        let nameless = self.wish.filter.is_empty();
-        let wanted = |id| self.known.get(&id).map_or(nameless, |k| k.wanted);
-        answer::delta(stored, entities, &self.wish, wanted)
+        self.owed(touched)
     }
 
     /// Records that the client lacks among these, by rising id. Who was known stays told of: a client must hear that an
     /// entity left what it asked for.
-    fn owed(&mut self, mut touched: Vec<EntityId>) -> Vec<pb::Entity> {
+    fn owed(&mut self, mut touched: Vec<EntityId>) -> Vec<Arc<Entity>> {
         touched.sort_unstable();
         touched.dedup();
         let mut owed = Vec::new();
@@ -104,7 +105,7 @@ impl Roll {
                 continue;
             }
             known.sent = Some(stamp);
-            owed.push(answer::entity(&known.record));
+            owed.push(Arc::clone(&known.record));
         }
         owed
     }

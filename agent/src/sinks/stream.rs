@@ -147,10 +147,9 @@ impl Stream {
     async fn snapshot(&mut self) -> Result<(), End> {
         let status = self.status.get();
         let snapshot = self
-            .at_desk(move |roll| pb::Snapshot {
-                node: status.node.clone(),
-                entities: roll.living(),
-                metrics: answer::descriptors(&status, |name| roll.wish().wants_metric(name)),
+            .at_desk(move |roll| {
+                let living = roll.living();
+                answer::snapshot(&living, roll.wish(), &status)
             })
             .await?;
         self.send(Event::Snapshot(snapshot)).await
@@ -159,20 +158,26 @@ impl Stream {
     /// Sends the next window, and before it what was lost; `false` when there is none.
     async fn window(&mut self, cause: Loss) -> Result<bool, End> {
         let seq = self.seq;
-        let Step { missed, delta } = self.at_desk(move |roll| roll.step(seq)).await?;
+        let (missed, next) = self
+            .at_desk(move |roll| {
+                let Step { missed, window, records } = roll.step(seq);
+                let delta = window.map(|stored| (stored.seq, answer::delta(&stored, &records, roll.wish())));
+                (missed, delta)
+            })
+            .await?;
         let counts = self.counts.clone();
-        let under_way = delta.is_some().then_some(UnderWay { counts: &counts, sent: false });
+        let tally = next.is_some().then(|| counts.window());
         if missed > 0 {
-            let next = delta.as_ref().map(|(next, _)| next.saturating_sub(1));
-            self.seq = next.unwrap_or(seq.saturating_add(missed));
-            self.counts.windows_lost(cause, missed);
+            let before_next = next.as_ref().map(|(next, _)| next.saturating_sub(1));
+            self.seq = before_next.unwrap_or(seq.saturating_add(missed));
+            counts.windows_lost(cause, missed);
             self.lost(cause, missed).await?;
         }
-        let Some((seq, delta)) = delta else { return Ok(missed > 0) };
+        let Some((seq, delta)) = next else { return Ok(missed > 0) };
         self.seq = seq;
         self.send(Event::Delta(delta)).await?;
-        if let Some(under_way) = under_way {
-            under_way.sent();
+        if let Some(tally) = tally {
+            tally.applied();
         }
         Ok(true)
     }
@@ -190,7 +195,7 @@ impl Stream {
                 }
                 () = self.out.closed() => return Err(End::ClientGone),
                 () = sleep_until(self.quiet_until) => {
-                    self.send(Event::Heartbeat(pb::Heartbeat { at: Some(answer::timestamp(Utc::now())) })).await?;
+                    self.send(Event::Heartbeat(answer::heartbeat(Utc::now()))).await?;
                 }
             }
         }
@@ -220,28 +225,5 @@ impl Stream {
         self.out.send(Ok(message)).await.map_err(|_| End::ClientGone)?;
         self.quiet_until = Instant::now() + self.heartbeat;
         Ok(())
-    }
-}
-
-/// A window that was taken from the history: it is counted, however the wait for the client ends (it may be gone, or the
-/// agent may end meanwhile).
-struct UnderWay<'a> {
-    counts: &'a Counts,
-    sent: bool,
-}
-
-impl UnderWay<'_> {
-    fn sent(mut self) {
-        self.sent = true;
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        if self.sent {
-            self.counts.window_sent();
-        } else {
-            self.counts.windows_lost(Loss::Closed, 1);
-        }
     }
 }

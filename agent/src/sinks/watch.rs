@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Config, View,
     counts::Counts,
-    desk::Desk,
+    desk::{Desk, places},
     refusal::Refusal,
     stream::{Begin, Stream},
     token::ResumeToken,
@@ -19,6 +19,9 @@ use super::{
 
 /// Messages that wait for a client beside what its connection buffers. Few: the history is the buffer.
 const WAITING: usize = 4;
+
+/// Heartbeats do not come faster, whatever the config says: they would be all that the agent does.
+const FASTEST: Duration = Duration::from_millis(100);
 
 /// The service.
 #[derive(Debug)]
@@ -42,8 +45,8 @@ impl Watches {
         shutdown: watch::Receiver<bool>,
     ) -> Watches {
         let limit = config.streams;
-        let places = Arc::new(Semaphore::new(limit));
-        Watches { view, desk, counts, shutdown, heartbeat: config.heartbeat, places, limit }
+        let heartbeat = config.heartbeat.max(FASTEST);
+        Watches { view, desk, counts, shutdown, heartbeat, places: places(limit), limit }
     }
 
     /// Where a stream begins.

@@ -1,5 +1,7 @@
 //! The histogram's laws, and its quantiles against Prometheus' algorithm written down a second time.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use proptest::prelude::*;
 use rajut_ebpf::abi::histogram::slot_of_ns;
 

@@ -1,6 +1,6 @@
 //! Answers to messages: entities, descriptors, values, status.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use rajut_proto::v1 as pb;
 
@@ -14,18 +14,18 @@ use crate::{
 use rajut_ebpf::abi::histogram::{SCALE, ZERO_THRESHOLD};
 
 /// An instant.
-pub(crate) fn timestamp(time: Utc) -> prost_types::Timestamp {
+fn timestamp(time: Utc) -> prost_types::Timestamp {
     let nanos = i32::try_from(time.0.rem_euclid(1_000_000_000)).unwrap_or_default();
     prost_types::Timestamp { seconds: time.0.div_euclid(1_000_000_000), nanos }
 }
 
 /// A window.
-pub(crate) fn window(window: Window) -> pb::Window {
+fn window(window: Window) -> pb::Window {
     pb::Window { start: Some(timestamp(window.start)), end: Some(timestamp(window.end)) }
 }
 
 /// What is missing.
-pub(crate) fn gaps(gaps: &[Gap]) -> Vec<pb::Gap> {
+fn gaps(gaps: &[Gap]) -> Vec<pb::Gap> {
     gaps.iter()
         .map(|gap| pb::Gap {
             window: Some(window(gap.window)),
@@ -52,7 +52,7 @@ fn labels(labels: &Labels) -> BTreeMap<String, String> {
 }
 
 /// What a metric is, and where its numbers come from on this host.
-pub(crate) fn descriptor(probe: &Probe, metric: &Metric, status: &Status) -> pb::MetricDescriptor {
+fn descriptor(probe: &Probe, metric: &Metric, status: &Status) -> pb::MetricDescriptor {
     let Metric { name, unit, kind, attribute, description } = metric;
     let kind = match kind {
         Kind::Counter => pb::MetricKind::Counter,
@@ -181,15 +181,19 @@ fn weight(values: &Values) -> u64 {
     values.counters.iter().filter(|(c, _)| counts(c)).fold(0, |sum, (_, v)| sum.saturating_add(*v))
 }
 
-/// One window of a stream; `entities` are the records that the client has not got yet, `wanted` says whose values it wants.
-pub(crate) fn delta(
-    stored: &Stored,
-    entities: Vec<pb::Entity>,
-    wish: &Wish,
-    wanted: impl Fn(EntityId) -> bool,
-) -> pb::Delta {
+/// How a stream begins.
+pub(crate) fn snapshot(living: &[Arc<Entity>], wish: &Wish, status: &Status) -> pb::Snapshot {
+    pb::Snapshot {
+        node: status.node.clone(),
+        entities: living.iter().map(|record| entity(record)).collect(),
+        metrics: descriptors(status, |metric| wish.wants_metric(metric)),
+    }
+}
+
+/// One window of a stream, and the records that its client lacks.
+pub(crate) fn delta(stored: &Stored, records: &[Arc<Entity>], wish: &Wish) -> pb::Delta {
     let made = Maker { window: stored.window, scale: SCALE, detail: &wish.detail };
-    let rows = stored.rows.iter().filter(|(id, _)| wanted(*id)).map(|(id, values)| pb::Row {
+    let rows = stored.rows.iter().map(|(id, values)| pb::Row {
         labels: BTreeMap::new(),
         entity: id.0,
         values: made.values(values, |column| wish.wants_column(column)),
@@ -198,9 +202,14 @@ pub(crate) fn delta(
         window: Some(window(stored.window)),
         complete: !stored.gaps.iter().any(Gap::loses),
         gaps: gaps(&stored.gaps),
-        entities,
+        entities: records.iter().map(|record| entity(record)).collect(),
         rows: rows.filter(|row| !row.values.is_empty()).collect(),
     }
+}
+
+/// A sign of life.
+pub(crate) fn heartbeat(at: Utc) -> pb::Heartbeat {
+    pb::Heartbeat { at: Some(timestamp(at)) }
 }
 
 /// What all values of an answer share.

@@ -167,6 +167,16 @@ fn pages_have_bounds() {
 
 // ---- answers ----
 
+fn entity() -> Arc<Entity> {
+    Arc::new(Entity {
+        id: EntityId::KERNEL,
+        version: 3,
+        valid_from: Utc(-1),
+        gone_at: Some(Utc(SECOND + 5)),
+        labels: Labels::default().with(Label::Namespace, "shop").with(Label::Pod, "api-0"),
+    })
+}
+
 fn values(time: u64, contention: u64, quota: u64) -> Values {
     let mut counters = vec![
         (column(sched::TIME, None), time),
@@ -355,26 +365,18 @@ fn a_delta_carries_what_is_wanted() {
     let stored = Stored { seq: 9, window, gaps: vec![late.clone()], rows, changed: Vec::new() };
     let request = pb::WatchRequest { metrics: vec![sched::WAIT.into()], ..Default::default() };
     let wish = ask::wish(&request).unwrap();
-    let delta = answer::delta(&stored, Vec::new(), &wish, |id| id == EntityId(2));
+    let delta = answer::delta(&stored, &[entity()], &wish);
     assert!(delta.complete, "a late window has lost nothing");
-    assert_eq!(delta.rows.len(), 1);
-    assert_eq!((delta.rows[0].entity, delta.rows[0].labels.len(), delta.rows[0].values.len()), (2, 0, 2));
+    assert_eq!((delta.rows.len(), delta.entities.len()), (2, 1));
+    assert_eq!((delta.rows[0].entity, delta.rows[0].labels.len(), delta.rows[0].values.len()), (1, 0, 2));
 
     let lossy = Stored { gaps: vec![late, Gap { window, reason: "misses", count: 1 }], ..stored };
-    assert!(!answer::delta(&lossy, Vec::new(), &wish, |_| true).complete);
+    assert!(!answer::delta(&lossy, &[], &wish).complete);
 }
 
 #[test]
 fn entities_and_status_keep_every_field() {
-    let labels = Labels::default().with(Label::Namespace, "shop").with(Label::Pod, "api-0");
-    let record = Arc::new(Entity {
-        id: EntityId::KERNEL,
-        version: 3,
-        valid_from: Utc(-1),
-        gone_at: Some(Utc(SECOND + 5)),
-        labels,
-    });
-    let entity = answer::entity(&record);
+    let entity = answer::entity(&entity());
     assert_eq!((entity.id, entity.version), (u64::MAX, 3));
     // Before 1970 the fraction still counts forward.
     assert_eq!(entity.valid_from, Some(prost_types::Timestamp { seconds: -1, nanos: 999_999_999 }));
