@@ -38,7 +38,6 @@ impl Out {
     pub(crate) fn paint(self, style: Style, text: &str) -> String {
         match (self.color, style) {
             (true, Style::Bold) => format!("\x1b[1m{text}\x1b[0m"),
-            (true, Style::Dim) => format!("\x1b[2m{text}\x1b[0m"),
             (true, Style::Good) => format!("\x1b[32m{text}\x1b[0m"),
             (true, Style::Warn) => format!("\x1b[33m{text}\x1b[0m"),
             (true, Style::Bad) => format!("\x1b[31m{text}\x1b[0m"),
@@ -54,8 +53,6 @@ pub(crate) enum Style {
     Plain,
     /// Titles.
     Bold,
-    /// What may be overlooked.
-    Dim,
     /// Works.
     Good,
     /// Not all is well.

@@ -125,7 +125,7 @@ mod tests {
         for shell in clap_complete::Shell::value_variants() {
             let mut text = Vec::new();
             completions(*shell, &mut text).unwrap();
-            assert!(String::from_utf8(text).unwrap().contains("--kernel-log"), "{shell}");
+            assert!(String::from_utf8(text).unwrap().contains("kernel-log"), "{shell}");
         }
         for command in [None, Some("agent"), Some("top"), Some("query"), Some("doctor")] {
             let mut text = Vec::new();

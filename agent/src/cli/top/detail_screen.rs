@@ -142,7 +142,7 @@ fn facts(detail: &Detail, width: usize, look: Look) -> Vec<Line<'static>> {
     let column = if width >= WIDE { width - width / 2 } else { width };
     let mut lines = vec![Line::from(Span::styled("  labels and values", look.bold()))];
     let mut fact = |name: &str, value: &str| {
-        let name = pad(&shorten(name, 40), 11, false);
+        let name = pad(&shorten(name, column.saturating_sub(26)), 11, false);
         let value = shorten(value, column.saturating_sub(name.width() + 4)).into_owned();
         lines.push(Line::from(vec![Span::styled(format!("  {name}  "), look.dim()), Span::raw(value)]));
     };
