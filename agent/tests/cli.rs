@@ -233,6 +233,14 @@ fn nobody_there() {
     run(&socket, &format!("agent --config {}", bad.display()))
         .check(2, &format!("config {} line 2: unknown key `windw` (did you mean `window`?)", bad.display()));
     run(&socket, "status --address a --socket b").check(2, "--socket and --address name two agents: use one");
+    // What is typed comes before the environment, and that before the file.
+    run(&socket, "status --address 127.0.0.1:1")
+        .check(4, "no agent at 127.0.0.1:1. start one there with `rajut agent --listen`");
+    let output = command("agent").env("RAJUT_OFF", "shed").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8(output.stderr).unwrap().contains("unknown probe `shed` (did you mean `sched`?)")
+    );
     assert_eq!(run(&socket, "--version").code, 0);
     assert_eq!(run(&socket, "completions bash").code, 0);
     assert_eq!(run(&socket, "man").code, 0);
