@@ -16,6 +16,7 @@ use crate::config::{Config, Window, values};
 #[derive(Debug, Parser)]
 #[command(
     name = "rajut",
+    bin_name = "rajut",
     version,
     about = "Where each pod's milliseconds go, from inside the kernel",
     after_help = "Examples:
@@ -35,15 +36,15 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// When to use colour.
+/// When to use colour. Its values have no help of their own: that would stretch every `--help`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorChoice {
-    /// On a terminal, unless NO_COLOR is set.
+    // On a terminal, unless NO_COLOR is set.
     #[default]
     Auto,
-    /// Always.
+    // Always.
     Always,
-    /// Never.
+    // Never.
     Never,
 }
 
@@ -219,22 +220,22 @@ impl AgentAt {
 /// How to print.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
+    // For people.
     #[default]
     Table,
-    /// For programs.
+    // For programs.
     Json,
-    /// For spreadsheets.
+    // For spreadsheets.
     Csv,
 }
 
 /// How to print, where rows are not all alike.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PlainFormat {
-    /// For people.
+    // For people.
     #[default]
     Table,
-    /// For programs.
+    // For programs.
     Json,
 }
 

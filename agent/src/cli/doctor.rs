@@ -71,10 +71,15 @@ fn why(verdict: &Verdict) -> String {
 fn summary(report: &Report) -> String {
     let all = report.probes.len();
     let working = report.probes.iter().filter(|verdict| verdict.state != State::Off).count();
-    let advice = report.probes.iter().any(|verdict| !verdict.advice.is_empty());
-    let probes = if all == 1 { "probe works" } else { "probes work" };
-    let next = if advice { "What to do stands behind each arrow." } else { "Nothing else to do." };
-    format!("{working} of {all} {probes}. {next}")
+    let next = match report.overall() {
+        Overall::All => "Nothing else to do.",
+        _ if report.probes.iter().any(|verdict| !verdict.advice.is_empty()) => {
+            "What to do stands behind each arrow."
+        }
+        Overall::Partly => "The rest is more than this host offers.",
+        Overall::Nothing => "Files alone are left: CPU time and throttling by cgroup.",
+    };
+    format!("{working} of {all} probes work. {next}")
 }
 
 #[cfg(test)]

@@ -62,6 +62,9 @@ pub(crate) fn lines(
     lines
 }
 
+/// A sparkline's name, its number in a slice, and how that is written.
+type Track = (&'static str, fn(&Slice) -> Option<f64>, fn(f64) -> String);
+
 /// Three sparklines over the same minutes, each with its latest and its greatest value.
 fn history(detail: &Detail, width: usize, look: Look) -> Vec<Line<'static>> {
     let slices = detail.slices();
@@ -69,7 +72,7 @@ fn history(detail: &Detail, width: usize, look: Look) -> Vec<Line<'static>> {
     let room = width.saturating_sub(38).clamp(8, slices.len().max(8));
     let shown = &slices[slices.len().saturating_sub(room)..];
     let latest = detail.row.as_ref().map(Slice::from).unwrap_or_default();
-    let series: [(&str, fn(&Slice) -> Option<f64>, fn(f64) -> String); 3] = [
+    let series: [Track; 3] = [
         ("CPU", |s| s.cpu, units::cores),
         ("WAIT/s", |s| s.wait, units::percent_cell),
         ("QUOTA", |s| s.quota, units::percent_cell),
