@@ -83,7 +83,7 @@ fn values(noise: &mut u64) -> Values {
         match info.metric.kind {
             Kind::Counter => values.counters.push((column, next())),
             Kind::Histogram => {
-                let slots = (0..25).map(|step| (40 + step * 3, next() % 100 + 1));
+                let slots: Vec<_> = (0..25).map(|step| (40 + step * 3, next() % 100 + 1)).collect();
                 values.histograms.push((column, Histogram::new(slots, next())));
             }
         }

@@ -1,5 +1,6 @@
 //! The habits of this repository: `cargo xtask VERB`, one file a verb.
 
+mod bench;
 mod build;
 mod repo;
 mod run;
@@ -32,6 +33,8 @@ enum Verb {
     Run(run::Args),
     /// Check everything: formatting, lints, layout, tests; with root, against the kernel too
     Test,
+    /// Measure what the agent costs, beside what it may cost; needs root
+    Bench(bench::Args),
     /// Check that every room uses only what the table of rooms allows
     Tidy,
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Verb::Build(args) => build::run(&args).map(|()| ExitCode::SUCCESS),
         Verb::Run(args) => run::run(&args),
         Verb::Test => test::run(),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
