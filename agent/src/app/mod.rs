@@ -105,6 +105,12 @@ impl Prepared {
         let listener = sinks::bind(&self.config.sinks).await?;
         let socket = listener.socket().to_owned();
         self.reporter.with_counts(listener.counts());
+        // After the socket, whose group may have to be set, and before any other thread.
+        if let Ok(kernel) = &mut self.pipeline.sources.kernel
+            && let Err(error) = kernel.put_down_privilege()
+        {
+            tracing::warn!(%error, "cannot put capabilities down");
+        }
         let status = StatusCell::new(self.reporter.report(&self.pipeline));
         let (shutdown, stopped) = watch::channel(false);
         let (head, newest) = watch::channel(0);
@@ -158,12 +164,13 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// [`Prepared::new`] and [`Prepared::start`] in one, inside a runtime.
+    /// [`Prepared::new`] and [`Prepared::start`] in one, inside a runtime: loading blocks the calling thread, so that
+    /// the capabilities that it takes belong to no other.
     ///
     /// # Errors
     /// As those.
     pub async fn start(config: Config) -> Result<Agent, AppError> {
-        tokio::task::spawn_blocking(move || Prepared::new(config)).await??.start().await
+        Prepared::new(config)?.start().await
     }
 
     /// Runs until `stop` was called or serving failed.

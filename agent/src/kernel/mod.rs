@@ -12,6 +12,7 @@ pub mod ladder;
 pub mod load;
 pub mod mapped;
 pub mod object;
+mod privilege;
 pub mod program_info;
 mod read;
 pub mod topology;
@@ -74,7 +75,23 @@ impl Kernel {
     /// When nothing can be loaded at all; a single probe that cannot is a state, see [`Kernel::probes`].
     pub fn load(config: &Config, off: &[String]) -> Result<Kernel, LoadError> {
         let loaded = load::load(config, off)?;
+        give_memory_back();
         Ok(Kernel { loaded, last: read::Last::new(Instant::now()) })
+    }
+
+    /// Puts the calling thread's capabilities down, and so those of every thread that it starts later: what is attached
+    /// stays, and reading takes none. A kernel that asks for them at every bpf() call gets them back.
+    ///
+    /// # Errors
+    /// When capabilities cannot be read or set.
+    pub fn put_down_privilege(&mut self) -> std::io::Result<()> {
+        let effective = privilege::Effective::now()?;
+        effective.put_down()?;
+        if let Err(error) = self.try_bpf() {
+            tracing::warn!(%error, "this kernel refuses bpf() without capabilities (before 5.19): they stay");
+            effective.take_up()?;
+        }
+        Ok(())
     }
 
     /// Bills what runs now, then reads every map.
@@ -110,5 +127,14 @@ impl Kernel {
     /// Gives back the slots of cgroups that are gone, so that others can claim them.
     pub fn release(&mut self, gone: &[EntityId]) {
         self.release_slots(gone);
+    }
+}
+
+/// Type information took tens of megabytes for a moment; the allocator keeps them unless asked.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no conditions; it walks the allocator's own free lists, under its locks.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }

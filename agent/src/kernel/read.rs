@@ -88,6 +88,21 @@ impl Kernel {
         }
     }
 
+    /// One bpf() call of each sort that reading makes.
+    pub(super) fn try_bpf(&mut self) -> anyhow::Result<()> {
+        if self.bills_tasks() {
+            let flush: &mut RawTracePoint = program(&mut self.loaded.object, Program::Flush.name())?;
+            flush.test_run(RawTracePointRunOptions::default())?;
+        }
+        if let Some(map) = self.loaded.object.map_mut("SLOT_OF") {
+            match HashMap::<_, u64, u32>::try_from(map)?.get(&0, 0) {
+                Ok(_) | Err(aya::maps::MapError::KeyNotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     fn bills_tasks(&self) -> bool {
         self.loaded.sched.rung.is_some_and(|rung| rung.bills_tasks)
     }
