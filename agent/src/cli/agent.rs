@@ -1,23 +1,27 @@
 //! `rajut agent`: measures and serves until a signal.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
-use super::{args::AgentArgs, error::CliError, signals::Signals};
+use super::{args::AgentArgs, error::CliError, out::Out, signals::Signals};
 use crate::{app::Agent, harmless::harmless};
 
 /// Runs it.
 ///
 /// # Errors
 /// When the config is wrong, or when nothing can be served.
-pub(crate) async fn run(args: &AgentArgs) -> Result<(), CliError> {
+pub(crate) async fn run(args: &AgentArgs, out: Out) -> Result<(), CliError> {
     let config = args.load()?;
     let filter = EnvFilter::try_new(&args.log)
         .map_err(|error| CliError::Usage(format!("--log: {}", harmless(&error.to_string()))))?;
     // An already set logger is a test's.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(out.color && io::stderr().is_terminal())
+        .try_init();
     if let Some(listen) =
         config.sinks.listen.filter(|listen| config.sinks.insecure && !listen.ip().is_loopback())
     {

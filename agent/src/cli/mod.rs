@@ -78,7 +78,7 @@ async fn command(cli: &Cli, matches: &ArgMatches) -> Result<u8, CliError> {
     let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
     let stdout = &mut io::BufWriter::new(io::stdout());
     match &cli.command {
-        Command::Agent(args) => agent::run(args).await?,
+        Command::Agent(args) => agent::run(args, out).await?,
         Command::Top(args) => {
             let (target, named) = args.at.target(matches)?;
             top::run(args, target, named, out).await?;

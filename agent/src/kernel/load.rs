@@ -9,6 +9,7 @@ use aya::{
 };
 use rajut_ebpf::abi::{
     cell::{Block, Cell, FIRST},
+    constant,
     ledger::{Ledger, Program},
 };
 
@@ -16,6 +17,7 @@ use super::{
     Config, LoadError,
     btf::Btf,
     ladder::{Rung, SCHED},
+    logger::Logger,
     mapped::Mapped,
     object::{OBJECT, Offsets},
     topology::Topology,
@@ -40,6 +42,8 @@ pub struct Loaded {
     pub sched: Verdict,
     /// Whether the quota's part of a wait is known.
     pub quota: bool,
+    /// Reads what the programs log, where they do.
+    pub logger: Option<Logger>,
 }
 
 /// Which rung of a ladder holds.
@@ -78,7 +82,12 @@ pub fn load(config: &Config, off: &[String]) -> Result<Loaded, LoadError> {
     }
 
     let quota = offsets.get("CFS_RQ_THROTTLED").is_ok();
+    let logger = match config.log {
+        0 => None,
+        _ => Some(Logger::new(&mut object).map_err(|error| other(error.to_string()))?),
+    };
     let mut loaded = Loaded {
+        logger,
         object,
         topology,
         cells,
@@ -96,22 +105,24 @@ pub fn load(config: &Config, off: &[String]) -> Result<Loaded, LoadError> {
 
 /// Creates the maps, with load-time constants and offsets in place.
 fn create(config: &Config, offsets: &Offsets, topology: &Topology) -> Result<Ebpf, LoadError> {
-    let patched = offsets.patch(OBJECT).map_err(|error| LoadError::Other(error.to_string()))?;
     let throttled = offsets.get("CFS_RQ_THROTTLED");
     let constants = [
-        ("SLOTS", config.slots),
-        ("SHARED", u32::from(topology.is_shared())),
-        ("CPUS", topology.possible),
-        ("HAS_THROTTLED", u32::from(throttled.is_ok())),
-        ("THROTTLED_OFFSET", throttled.map_or(0, |offset| offset as u32)),
-        ("HAS_PREV_STATE", u32::from(offsets.get("SWITCH_PREV_STATE").is_ok())),
+        (constant::SLOTS, config.slots),
+        (constant::SHARED, u32::from(topology.is_shared())),
+        (constant::CPUS, topology.possible),
+        (constant::HAS_THROTTLED, u32::from(throttled.is_ok())),
+        (constant::THROTTLED_OFFSET, throttled.map_or(0, |offset| offset as u32)),
+        (constant::HAS_PREV_STATE, u32::from(offsets.get("SWITCH_PREV_STATE").is_ok())),
     ];
+    // Every constant has a value.
+    const { assert!(constant::ALL.len() == 6) };
+    let patched = offsets.patch(OBJECT, &constants).map_err(|error| LoadError::Other(error.to_string()))?;
     let mut loader = EbpfLoader::new();
     loader.allow_unsupported_maps();
-    for (name, value) in &constants {
-        loader.override_global(*name, value, true);
-    }
+    loader.override_global(aya_log::LEVEL, &config.log, true);
     for (name, entries) in [
+        // A page where nothing is logged: a ring cannot be smaller.
+        ("AYA_LOGS", if config.log == 0 { 4096 } else { 1 << 17 }),
         ("CELLS", config.slots * topology.shards),
         ("BLOCKS", config.blocks),
         ("FREE_BLOCKS", config.blocks),

@@ -10,6 +10,7 @@
 pub mod btf;
 pub mod ladder;
 pub mod load;
+mod logger;
 pub mod mapped;
 pub mod object;
 mod privilege;
@@ -97,6 +98,9 @@ impl Kernel {
     /// Bills what runs now, then reads every map.
     pub fn read(&mut self) -> Reading {
         self.flush();
+        if let Some(logger) = &mut self.loaded.logger {
+            logger.flush();
+        }
         self.read_maps()
     }
 

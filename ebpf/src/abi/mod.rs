@@ -5,6 +5,7 @@
 //! - *Never*: helpers, names of probes.
 
 pub mod cell;
+pub mod constant;
 pub mod field;
 pub mod histogram;
 pub mod ledger;

@@ -5,6 +5,8 @@ use aya_ebpf::{
     maps::{Array, Queue},
 };
 
+use aya_log_ebpf::warn;
+
 use super::atomic;
 use super::constants::{shared, slots};
 use crate::abi::{
@@ -87,6 +89,9 @@ pub unsafe fn observe(cell: *mut Cell, ledger: *mut Ledger, ns: u64, count: u32)
 #[inline(never)]
 unsafe fn claim(cell: *mut Cell) -> u32 {
     let block = FREE_BLOCKS.pop().ok().flatten().unwrap_or(NO_BLOCK);
+    if block == NO_BLOCK {
+        warn!(&(), "no histogram block is left");
+    }
     // SAFETY: as above.
     unsafe {
         let word = &raw mut (*cell).block;

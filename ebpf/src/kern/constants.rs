@@ -1,31 +1,35 @@
-//! Load-time constants: the agent sets them in the object, the verifier knows them, and a branch that they rule out is
-//! not even checked.
+//! Load-time constants: compiled as immediates that no code of ours has, which the agent replaces in the object. The
+//! verifier knows the true value, so a branch that it rules out is not even there; and no memory is touched for it.
+
+use core::arch::asm;
+
+use crate::abi::constant;
 
 macro_rules! constants {
-    ($($(#[$doc:meta])* $name:ident / $read:ident: $kind:ty = $default:expr;)*) => {$(
-        #[unsafe(no_mangle)]
-        static $name: $kind = $default;
+    ($($(#[$doc:meta])* $read:ident = $name:ident;)*) => {$(
         $(#[$doc])*
         #[inline(always)]
         #[must_use]
-        pub fn $read() -> $kind {
-            // SAFETY: a static; volatile, since the value here is not the one that will be loaded.
-            unsafe { core::ptr::read_volatile(&raw const $name) }
+        pub fn $read() -> u32 {
+            let value: u64;
+            // SAFETY: sets a register; opaque to the compiler, which so cannot fold the mark away.
+            unsafe { asm!("{0} = {1}", out(reg) value, const constant::$name.mark, options(pure, nomem, nostack)) };
+            value as u32
         }
     )*};
 }
 
 constants! {
     /// Slots of each shard.
-    SLOTS / slots: u32 = 1024;
-    /// 1 where several CPUs share a shard, so that words are added to atomically.
-    SHARED / shared: u32 = 0;
+    slots = SLOTS;
+    /// Not 0 where several CPUs share a shard, so that words are added to atomically.
+    shared = SHARED;
     /// CPUs that can be.
-    CPUS / cpus: u32 = 1;
-    /// 1 where `cfs_rq.throttled_clock_self_time` exists.
-    HAS_THROTTLED / has_throttled: u32 = 0;
+    cpus = CPUS;
+    /// Not 0 where `cfs_rq.throttled_clock_self_time` exists.
+    has_throttled = HAS_THROTTLED;
     /// Its offset, for the one read that is no load.
-    THROTTLED_OFFSET / throttled_offset: u32 = 0;
-    /// 1 where sched_switch has the state as an argument.
-    HAS_PREV_STATE / has_prev_state: u32 = 0;
+    throttled_offset = THROTTLED_OFFSET;
+    /// Not 0 where sched_switch has the state as an argument.
+    has_prev_state = HAS_PREV_STATE;
 }

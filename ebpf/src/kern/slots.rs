@@ -5,6 +5,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, Queue},
 };
+use aya_log_ebpf::{debug, warn};
 
 use super::cells::MMAPABLE;
 use crate::abi::{
@@ -60,7 +61,10 @@ fn of_cgroup(id: u64) -> u32 {
     if let Some(slot) = unsafe { SLOT_OF.get(&id) } {
         return *slot;
     }
-    let Ok(Some(slot)) = FREE_SLOTS.pop() else { return OTHER };
+    let Ok(Some(slot)) = FREE_SLOTS.pop() else {
+        warn!(&(), "no slot is left for cgroup {}", id);
+        return OTHER;
+    };
     if slot < FIRST {
         return OTHER;
     }
@@ -69,6 +73,7 @@ fn of_cgroup(id: u64) -> u32 {
             // SAFETY: an element of the map; the slot is this CPU's to name.
             unsafe { *word = id };
         }
+        debug!(&(), "cgroup {} has slot {}", id, slot);
         return slot;
     }
     // Another CPU was first, or there is no memory: give the slot back, take theirs.
