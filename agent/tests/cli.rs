@@ -16,6 +16,7 @@ use rajut::{
     status::{Bill, ProbeState, ProbeStatus, Status, StatusCell},
     store::{self, Store},
 };
+use rustix::process::{Pid, Signal};
 use tokio::sync::watch as cell;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -300,9 +301,7 @@ fn watch_goes_on_after_the_agent_was_gone() {
     watch.until(&mut rig, "redis-0");
 
     // A polite end.
-    let pid = i32::try_from(watch.child.id()).unwrap();
-    // SAFETY: a signal to a child that has not been waited for.
-    unsafe { libc::kill(pid, libc::SIGINT) };
+    rustix::process::kill_process(Pid::from_child(&watch.child), Signal::INT).unwrap();
     assert_eq!(watch.child.wait().unwrap().code(), Some(0));
 }
 

@@ -56,10 +56,13 @@ impl Reporter {
     /// The state as it stands.
     pub fn report(&mut self, pipeline: &Pipeline) -> Status {
         let kernel = &pipeline.sources.kernel;
-        let probes = match kernel {
+        let mut probes = match kernel {
             Ok(kernel) => kernel.probes(),
-            Err(error) => without_kernel(error, pipeline.sources.files.is_some(), &self.off),
+            Err(error) => without_kernel(error, &self.off),
         };
+        if pipeline.sources.files.is_some() {
+            probes.iter_mut().for_each(stand_on_files);
+        }
         let mut ledger = kernel.as_ref().map_or_else(|_| Vec::new(), Kernel::ledger);
         ledger.push(LedgerRow {
             source: "store".to_owned(),
@@ -90,20 +93,16 @@ impl Reporter {
 }
 
 /// How the probes stand where no kernel program could be loaded.
-fn without_kernel(error: &LoadError, files: bool, off: &[String]) -> Vec<ProbeStatus> {
+fn without_kernel(error: &LoadError, off: &[String]) -> Vec<ProbeStatus> {
     probes::REGISTRY
         .iter()
         .map(|probe| {
             let is_off = off.iter().any(|name| name == probe.name);
-            let (state, rung) = match (is_off, files) {
-                (true, _) => (ProbeState::Off, ""),
-                (false, true) => (ProbeState::On, "cpu.stat (CPU time and throttling only)"),
-                (false, false) => (ProbeState::Unsupported, ""),
-            };
             ProbeStatus {
                 name: probe.name,
-                state,
-                rung: rung.to_owned(),
+                state: if is_off { ProbeState::Off } else { ProbeState::Unsupported },
+                programs: false,
+                rung: String::new(),
                 reason: if is_off { String::new() } else { error.to_string() },
                 runs: 0,
                 ns_per_run: None,
@@ -111,6 +110,14 @@ fn without_kernel(error: &LoadError, files: bool, off: &[String]) -> Vec<ProbeSt
             }
         })
         .collect()
+}
+
+/// The lowest rung: files give some of it where no program does.
+fn stand_on_files(probe: &mut ProbeStatus) {
+    if probe.state == ProbeState::Unsupported && probe.name == probes::sched::PROBE.name {
+        probe.state = ProbeState::On;
+        probe.rung = "cpu.stat (CPU time and throttling only)".to_owned();
+    }
 }
 
 /// CPU time of this process, kernel and user.

@@ -292,6 +292,7 @@ impl Kernel {
         vec![ProbeStatus {
             name: sched::PROBE.name,
             state,
+            programs: verdict.rung.is_some(),
             rung: verdict.rung.map_or_else(String::new, |rung| rung.title.to_owned()),
             reason: self.reasons().join("; "),
             runs: switch.attempted,

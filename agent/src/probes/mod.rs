@@ -30,8 +30,21 @@ pub struct Metric {
     pub kind: Kind,
     /// The attribute that splits it into columns, if any.
     pub attribute: Option<Attribute>,
+    /// Where its numbers can come from.
+    pub origin: Origin,
     /// One sentence for people.
     pub description: &'static str,
+}
+
+/// Where a metric's numbers can come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Programs in the kernel alone.
+    Programs,
+    /// Programs, or this file where there are none.
+    ProgramsOr(&'static str),
+    /// This file, always.
+    File(&'static str),
 }
 
 /// An attribute and the values that it can take, one column each.

@@ -1,6 +1,6 @@
 //! `sched`: who runs, who waits for a CPU, and why.
 
-use super::{Attribute, Kind, Metric, Probe, Unit};
+use super::{Attribute, Kind, Metric, Origin, Probe, Unit};
 
 /// Run-queue latency: the distribution of waits.
 pub const LATENCY: &str = "rajut.cpu.run_queue.latency";
@@ -23,6 +23,7 @@ pub static PROBE: Probe = Probe {
             unit: Unit::Seconds,
             kind: Kind::Histogram,
             attribute: None,
+            origin: Origin::Programs,
             description: "Time that a thread was ready to run and waited for a CPU, one value for each time it was given one.",
         },
         Metric {
@@ -30,6 +31,7 @@ pub static PROBE: Probe = Probe {
             unit: Unit::Seconds,
             kind: Kind::Counter,
             attribute: Some(Attribute { key: "cause", values: &["contention", "quota"] }),
+            origin: Origin::Programs,
             description: "Time spent waiting for a CPU, by cause: others were running, or the cgroup's CPU quota was used up.",
         },
         Metric {
@@ -37,6 +39,7 @@ pub static PROBE: Probe = Probe {
             unit: Unit::Seconds,
             kind: Kind::Counter,
             attribute: None,
+            origin: Origin::ProgramsOr("cpu.stat"),
             description: "Time that threads ran on a CPU.",
         },
         Metric {
@@ -44,6 +47,7 @@ pub static PROBE: Probe = Probe {
             unit: Unit::Switches,
             kind: Kind::Counter,
             attribute: Some(Attribute { key: "type", values: &["voluntary", "involuntary"] }),
+            origin: Origin::Programs,
             description: "Times that a thread left a CPU: because it had to wait for something, or because it was made to.",
         },
         Metric {
@@ -51,6 +55,7 @@ pub static PROBE: Probe = Probe {
             unit: Unit::Seconds,
             kind: Kind::Counter,
             attribute: None,
+            origin: Origin::File("cpu.stat"),
             description: "Time that the cgroup's CPU quota kept its threads from running, summed over CPUs, as cpu.stat counts it.",
         },
     ],

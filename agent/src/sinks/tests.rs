@@ -35,6 +35,7 @@ pub(super) fn status() -> Status {
         probes: vec![ProbeStatus {
             name: sched::PROBE.name,
             state: ProbeState::On,
+            programs: true,
             rung: "tp_btf sched_switch (exact)".into(),
             reason: String::new(),
             runs: 42,

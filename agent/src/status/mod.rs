@@ -51,6 +51,8 @@ pub struct ProbeStatus {
     pub name: &'static str,
     /// How it stands.
     pub state: ProbeState,
+    /// Whether programs in the kernel stand behind it; else it has only its files.
+    pub programs: bool,
     /// The rung of the ladder that holds; empty when none does.
     pub rung: String,
     /// Why the better rungs, or all, do not hold; empty when the best does.

@@ -69,7 +69,7 @@ const ROOMS: &[Room] = &[
     Room { name: "client", uses: &[], crates: GRPC },
     Room { name: "guess", uses: &[], crates: &[] },
     Room { name: "harmless", uses: &[], crates: &[] },
-    Room { name: "doctor", uses: &["cgroups", "config", "kernel", "probes", "status"], crates: &[] },
+    Room { name: "doctor", uses: &["cgroups", "kernel", "probes", "status"], crates: &["procfs"] },
     Room {
         name: "config",
         uses: &["guess", "harmless", "kernel", "probes", "sinks", "store"],

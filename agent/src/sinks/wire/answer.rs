@@ -7,7 +7,7 @@ use rajut_proto::v1 as pb;
 use super::ask::{Detail, Question, Wish};
 use crate::{
     model::{Entity, EntityId, Gap, Histogram, Label, Labels, Utc, Values, Window},
-    probes::{self, Column, Kind, Metric, Probe, Unit, sched},
+    probes::{self, Column, Kind, Metric, Origin, Probe, Unit, sched},
     status::{ProbeState, Status},
     store::{Series, SeriesRow, Stored},
 };
@@ -53,7 +53,7 @@ fn labels(labels: &Labels) -> BTreeMap<String, String> {
 
 /// What a metric is, and where its numbers come from on this host.
 fn descriptor(probe: &Probe, metric: &Metric, status: &Status) -> pb::MetricDescriptor {
-    let Metric { name, unit, kind, attribute, description } = metric;
+    let Metric { name, unit, kind, attribute, origin: _, description } = metric;
     let kind = match kind {
         Kind::Counter => pb::MetricKind::Counter,
         Kind::Histogram => pb::MetricKind::Histogram,
@@ -74,13 +74,16 @@ fn descriptor(probe: &Probe, metric: &Metric, status: &Status) -> pb::MetricDesc
     }
 }
 
-/// The rung of the metric's probe. Throttled time is a file's number whatever the ladder says.
+/// The rung of the metric's probe or the file that gives it; empty where nothing does.
 fn source(probe: &Probe, metric: &Metric, status: &Status) -> String {
-    match status.probes.iter().find(|p| p.name == probe.name) {
-        Some(p) if p.state == ProbeState::Off => String::new(),
-        _ if metric.name == sched::THROTTLED => "cpu.stat".to_owned(),
-        Some(p) if p.state == ProbeState::On => p.rung.clone(),
-        _ => String::new(),
+    let Some(probe) = status.probes.iter().find(|p| p.name == probe.name && p.state == ProbeState::On) else {
+        return String::new();
+    };
+    match metric.origin {
+        Origin::File(file) => file.to_owned(),
+        Origin::Programs | Origin::ProgramsOr(_) if probe.programs => probe.rung.clone(),
+        Origin::ProgramsOr(file) => file.to_owned(),
+        Origin::Programs => String::new(),
     }
 }
 

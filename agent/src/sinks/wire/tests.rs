@@ -338,17 +338,26 @@ fn a_summary_ranks_and_folds_the_rest() {
 
 #[test]
 fn the_source_is_the_rung_that_holds() {
-    let source = |name: &str, state: ProbeState| {
+    let source = |name: &str, state: ProbeState, programs: bool| {
         let mut status = status();
         status.probes[0].state = state;
+        status.probes[0].programs = programs;
         let all = answer::descriptors(&status, |_| true);
         all.into_iter().find(|m| m.name == name).unwrap().source
     };
-    assert_eq!(source(sched::TIME, ProbeState::On), "tp_btf sched_switch (exact)");
-    assert_eq!(source(sched::THROTTLED, ProbeState::On), "cpu.stat");
-    assert_eq!(source(sched::TIME, ProbeState::Broken), "");
-    assert_eq!(source(sched::THROTTLED, ProbeState::Unsupported), "cpu.stat");
-    assert_eq!(source(sched::THROTTLED, ProbeState::Off), "");
+    for (name, programs, expected) in [
+        (sched::TIME, true, "tp_btf sched_switch (exact)"),
+        (sched::TIME, false, "cpu.stat"),
+        (sched::WAIT, true, "tp_btf sched_switch (exact)"),
+        (sched::WAIT, false, ""),
+        (sched::THROTTLED, true, "cpu.stat"),
+        (sched::THROTTLED, false, "cpu.stat"),
+    ] {
+        assert_eq!(source(name, ProbeState::On, programs), expected, "{name}, programs: {programs}");
+        for state in [ProbeState::Off, ProbeState::Unsupported, ProbeState::Broken] {
+            assert_eq!(source(name, state, programs), "", "{name}, {state:?}");
+        }
+    }
     let mut unknown = status();
     unknown.probes.clear();
     let all = answer::descriptors(&unknown, |name| name == sched::WAIT);
