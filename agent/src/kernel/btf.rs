@@ -141,11 +141,7 @@ impl Btf {
         // The first parameter is the tracepoint's own data.
         for parameter in 1..prototype.vlen {
             let id = read_u32(&self.data, prototype.at + 12 + parameter * 8 + 4)?;
-            let mut ty = self.resolve(id)?;
-            if ty.kind == kind::PTR {
-                ty = self.resolve(ty.size_or_type)?;
-            }
-            if self.name(ty.name) == of.as_bytes() {
+            if self.is_called(id, of.as_bytes()) {
                 if seen == nth {
                     return u32::try_from(parameter - 1).ok();
                 }
@@ -153,6 +149,28 @@ impl Btf {
             }
         }
         None
+    }
+
+    /// Whether a type, what it points to, or a name that it has on the way there, is called so: `bool` is a typedef of
+    /// `_Bool`.
+    fn is_called(&self, id: u32, name: &[u8]) -> bool {
+        let mut ty = self.get(id);
+        for _ in 0..MAX_DEPTH {
+            match ty {
+                Some(found) if self.name(found.name) == name => return true,
+                Some(found) => match found.kind {
+                    kind::PTR
+                    | kind::TYPEDEF
+                    | kind::VOLATILE
+                    | kind::CONST
+                    | kind::RESTRICT
+                    | kind::TYPE_TAG => ty = self.get(found.size_or_type),
+                    _ => return false,
+                },
+                None => return false,
+            }
+        }
+        false
     }
 
     fn find(&self, kind: u32, name: &str) -> Option<u32> {

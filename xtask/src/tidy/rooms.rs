@@ -77,8 +77,11 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "cli",
-        // Of the sinks only where they are and why they cannot be served, of the model only the names of its labels.
-        uses: &["app", "client", "config", "doctor", "guess", "harmless", "model", "probes", "sinks"],
+        // Of the sinks only where they are, of sinks and kernel only why they cannot work, of the model only the names of
+        // its labels.
+        uses: &[
+            "app", "client", "config", "doctor", "guess", "harmless", "kernel", "model", "probes", "sinks",
+        ],
         crates: &[
             "clap",
             "crossterm",
