@@ -57,6 +57,7 @@ impl Rig {
             probes: vec![ProbeStatus {
                 name: sched::PROBE.name,
                 state: ProbeState::On,
+                programs: true,
                 rung: "invented".into(),
                 reason: String::new(),
                 runs: 1,

@@ -28,7 +28,7 @@ impl<T: Plain> Mapped<T> {
     /// # Errors
     /// When the kernel refuses.
     pub fn new(map: &impl AsRawFd, elements: usize) -> io::Result<Mapped<T>> {
-        const { assert!(size_of::<T>() % 8 == 0) };
+        const { assert!(size_of::<T>().is_multiple_of(8)) };
         let bytes = (elements * size_of::<T>()).next_multiple_of(4096);
         // SAFETY: a new mapping at an address of the kernel's choice.
         let base = unsafe {
@@ -49,7 +49,7 @@ impl<T: Plain> Mapped<T> {
 
     /// How many elements.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.elements
     }
 

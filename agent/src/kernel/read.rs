@@ -110,7 +110,7 @@ impl Kernel {
     pub(super) fn read_maps(&mut self) -> Reading {
         let mut rows = Vec::new();
         if self.loaded.sched.rung.is_some() {
-            for slot in 0..self.loaded.slot_ids.len() {
+            for slot in 0..self.loaded.slot_ids.count() {
                 if let Some((id, must)) = self.owner(slot) {
                     let values = self.values(slot);
                     if must || !values.is_zero() {
@@ -138,7 +138,7 @@ impl Kernel {
         let mut sum = Cell::default();
         let mut counts = [0u64; 256];
         for shard in 0..self.loaded.topology.shards as usize {
-            let Some(cell) = self.loaded.cells.get(shard * self.loaded.slot_ids.len() + slot) else {
+            let Some(cell) = self.loaded.cells.get(shard * self.loaded.slot_ids.count() + slot) else {
                 continue;
             };
             sum.ran += cell.ran;
@@ -329,7 +329,7 @@ impl Kernel {
     /// The protocol with the programs: no task can be in a cgroup that is gone, and two windows have passed, so nobody
     /// writes these cells. A task that still remembers the slot sees another generation and looks its own up.
     pub(super) fn release_slots(&mut self, gone: &[EntityId]) {
-        let slots = self.loaded.slot_ids.len();
+        let slots = self.loaded.slot_ids.count();
         let mut freed = false;
         for id in gone {
             let Some(slot) =
@@ -362,8 +362,8 @@ impl Kernel {
 
     /// Those who found the pools empty may look again.
     fn retry_the_unlucky(&self) {
-        let slots = self.loaded.slot_ids.len();
-        for index in 0..self.loaded.cells.len() {
+        let slots = self.loaded.slot_ids.count();
+        for index in 0..self.loaded.cells.count() {
             let Some(cell) = self.loaded.cells.pointer(index) else { continue };
             // SAFETY: inside the mapping. Only these words are written, so that counts which programs are adding to
             // are left alone; a program writes `block` only while it is 0, and `generation` never.

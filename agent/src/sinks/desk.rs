@@ -96,7 +96,7 @@ mod tests {
     async fn a_full_line_refuses_and_a_free_one_serves() {
         let counts = Counts::default();
         let desk = Desk::new(1, 2, counts.clone());
-        let (open, gate) = mpsc::channel::<()>();
+        let (open, gate) = mpsc::sync_channel::<()>(1);
         let (begun, at_work) = tokio::sync::oneshot::channel();
         let first = tokio::spawn({
             let desk = desk.clone();

@@ -164,9 +164,9 @@ async fn ask_detail(
 }
 
 /// Reads keys on a thread of its own, since the terminal cannot be awaited; it ends when the second value is dropped.
-fn read_keys() -> (mpsc::Receiver<Event>, blocking::Sender<()>) {
+fn read_keys() -> (mpsc::Receiver<Event>, blocking::SyncSender<()>) {
     let (send, keys) = mpsc::channel(16);
-    let (stop, stopped) = blocking::channel::<()>();
+    let (stop, stopped) = blocking::sync_channel::<()>(0);
     std::thread::spawn(move || {
         while let Err(blocking::TryRecvError::Empty) = stopped.try_recv() {
             match event::poll(KEYS) {
