@@ -145,7 +145,9 @@ impl Btf {
             if ty.kind == kind::PTR {
                 ty = self.resolve(ty.size_or_type)?;
             }
-            if self.name(ty.name) == of.as_bytes() {
+            // `bool` is a name for `_Bool` in some kernels, and the type itself in others.
+            let is_named = |ty: Type| self.name(ty.name) == of.as_bytes();
+            if is_named(ty) || self.get(id).is_some_and(is_named) {
                 if seen == nth {
                     return u32::try_from(parameter - 1).ok();
                 }
