@@ -3,8 +3,11 @@
 //! Without root the target says so and ends, with no test passed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod measure;
+mod quota;
 mod rig;
 mod sched;
+mod waits;
 
 use std::{
     io::Write as _,
