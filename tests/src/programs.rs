@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 const GET_NEXT_ID: libc::c_long = 11;
 const GET_FD_BY_ID: libc::c_long = 13;
 const GET_INFO: libc::c_long = 15;
+const ENABLE_STATISTICS: libc::c_long = 32;
 /// Offsets in `struct bpf_prog_info` (UAPI).
 const ID: usize = 4;
 const NAME: usize = 64;
@@ -87,11 +88,9 @@ pub fn held_by(pid: u32) -> Result<Vec<Program>> {
     Ok(ids.into_iter().map(find).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
-/// The kernel counts the runs of programs until this is dropped.
+/// The kernel counts the runs of programs until this is dropped, whatever others do with its sysctl of that name.
 #[derive(Debug)]
-pub struct Statistics(String);
-
-const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
+pub struct Statistics(#[expect(dead_code, reason = "held open")] OwnedFd);
 
 impl Statistics {
     /// Switches them on.
@@ -99,15 +98,10 @@ impl Statistics {
     /// # Errors
     /// Without root.
     pub fn on() -> Result<Statistics> {
-        let before = fs::read_to_string(SWITCH)?;
-        fs::write(SWITCH, "1").context("cannot have the kernel count runs")?;
-        Ok(Statistics(before))
-    }
-}
-
-impl Drop for Statistics {
-    fn drop(&mut self) {
-        let _ = fs::write(SWITCH, self.0.trim());
+        // Run time and count are the one kind that there is, number 0.
+        let descriptor = call(ENABLE_STATISTICS, &mut [0; 4]).context("cannot have the kernel count runs")?;
+        // SAFETY: a descriptor that was made for us just now.
+        Ok(Statistics(unsafe { OwnedFd::from_raw_fd(descriptor) }))
     }
 }
 
