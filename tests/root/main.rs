@@ -6,6 +6,7 @@
 mod cpu;
 mod faults;
 mod histogram;
+mod identity;
 mod ledger;
 mod life;
 mod measure;
