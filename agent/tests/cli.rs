@@ -263,7 +263,7 @@ impl Watch {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (send, lines) = std::sync::mpsc::channel();
+        let (send, lines) = std::sync::mpsc::sync_channel(64);
         let read = |stream: Box<dyn std::io::Read + Send>| {
             let send = send.clone();
             std::thread::spawn(move || {

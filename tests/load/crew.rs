@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use rajut_tests::load::Thread;
+use rajut_tests::load::{Thread, Usage};
 
 /// What a thread of a crew works with.
 pub(crate) struct Task {
@@ -19,6 +19,8 @@ pub(crate) struct Task {
     next: Instant,
     /// What it got done.
     pub(crate) operations: u64,
+    /// What processes that it started have used.
+    pub(crate) children: Usage,
 }
 
 impl Task {
@@ -54,7 +56,7 @@ impl Muster {
         self.0.push((role, Box::new(work)));
     }
 
-    /// Starts them all; returns when all run.
+    /// Starts them all; they wait for [`Crew::go`].
     pub(crate) fn start(self) -> Result<Crew> {
         let stop = Arc::new(AtomicBool::new(false));
         let begin = Arc::new(Barrier::new(self.0.len() + 1));
@@ -62,7 +64,12 @@ impl Muster {
         let size = self.0.len();
         for (number, (role, work)) in self.0.into_iter().enumerate() {
             let (begin, send) = (Arc::clone(&begin), send.clone());
-            let task = Task { stop: Arc::clone(&stop), next: Instant::now(), operations: 0 };
+            let task = Task {
+                stop: Arc::clone(&stop),
+                next: Instant::now(),
+                operations: 0,
+                children: Usage::default(),
+            };
             thread::Builder::new()
                 .name(role.to_owned())
                 // Hundreds of threads that do next to nothing.
@@ -70,8 +77,7 @@ impl Muster {
                 .spawn(move || member(number, role, task, work, &begin, &send))
                 .context("cannot start a thread")?;
         }
-        begin.wait();
-        Ok(Crew { stop, accounts, size })
+        Ok(Crew { begin, stop, accounts, size })
     }
 }
 
@@ -89,21 +95,28 @@ fn member(
         eprintln!("rajut-load: {role}: {error:#}");
         std::process::exit(1);
     }
-    let usage = crate::own_usage().unwrap_or_default();
+    let mut usage = crate::own_usage().unwrap_or_default();
+    usage.add(&task.children);
     let _ = send.send((number, Thread { role: role.to_owned(), usage, operations: task.operations }));
     loop {
         thread::park();
     }
 }
 
-/// Threads that run.
+/// Threads that run, or wait to.
 pub(crate) struct Crew {
+    begin: Arc<Barrier>,
     stop: Arc<AtomicBool>,
     accounts: Receiver<(usize, Thread)>,
     size: usize,
 }
 
 impl Crew {
+    /// Has them begin; returns when all run. Once.
+    pub(crate) fn go(&self) {
+        self.begin.wait();
+    }
+
     /// Tells them to stop; their accounts, in the order in which they were mustered.
     pub(crate) fn stop(self) -> Vec<Thread> {
         self.stop.store(true, Ordering::Relaxed);

@@ -6,26 +6,38 @@ use std::{
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
-use rajut_tests::{load::Kind, sys};
+use rajut_tests::{load::Kind, oracle, sys};
+use rustix::{
+    process::{Pid, WaitId, WaitIdOptions, waitid},
+    thread::{CpuSet, gettid, sched_setaffinity},
+};
 
-use crate::crew::{Crew, Muster};
+use crate::crew::{Muster, Task};
 
 /// Turns a second of the sleepers.
 const SLEEPS: u32 = 1000;
 /// Turns a second of the real-time thread, and how long each takes the CPU.
 const BURSTS: u32 = 100;
 const BURST: Duration = Duration::from_millis(1);
+/// Moves a second.
+const MOVES: u32 = 300;
+/// The command line of a child, how long it works, and how long it lives.
+pub(crate) const CHILD: &str = "child";
+const WORK: Duration = Duration::from_millis(2);
+const LIFE: Duration = Duration::from_millis(5);
 /// Writes a second, the size of each, and the size at which the file begins anew: it fills no disk.
 const WRITES: u32 = 200;
 const WRITE: usize = 64 * 1024;
 const FILE: u64 = 64 * 1024 * 1024;
 
-/// Starts a load's threads.
-pub(crate) fn start(kind: &Kind) -> Result<Crew> {
+/// A load's threads.
+pub(crate) fn muster(kind: &Kind) -> Result<Muster> {
     let mut muster = Muster::default();
     match kind {
         Kind::Hogs(threads) => hogs(&mut muster, *threads),
@@ -34,20 +46,108 @@ pub(crate) fn start(kind: &Kind) -> Result<Crew> {
         Kind::Fifo => fifo(&mut muster),
         Kind::Disk(dir) => disk(&mut muster, dir)?,
         Kind::Tcp(rate) => tcp(&mut muster, *rate)?,
+        Kind::Movers(threads) => movers(&mut muster, *threads),
+        Kind::FifoHog => fifo_hog(&mut muster),
+        Kind::Rallies(pairs) => rallies(&mut muster, *pairs)?,
+        Kind::Births(processes) => births(&mut muster, *processes),
     }
-    muster.start()
+    Ok(muster)
 }
 
 fn hogs(muster: &mut Muster, threads: u32) {
     for _ in 0..threads {
         muster.add("hog", |task| {
+            spin(task);
+            Ok(())
+        });
+    }
+}
+
+fn spin(task: &mut Task) {
+    while task.goes_on() {
+        task.operations += 1;
+        (0..1000_u64).for_each(|i| _ = black_box(i));
+    }
+}
+
+/// Each is moved half as often as the one before, so that the CPUs are never evenly loaded for long.
+fn movers(muster: &mut Muster, threads: u32) {
+    let moved = Arc::new(Mutex::new(Vec::new()));
+    for number in 0..threads {
+        let moved = Arc::clone(&moved);
+        muster.add("moved", move |task| {
+            moved.lock().unwrap_or_else(PoisonError::into_inner).push((number, gettid()));
+            spin(task);
+            Ok(())
+        });
+    }
+    muster.add("mover", move |task| {
+        let cpus = std::thread::available_parallelism()?.get() as u64;
+        while task.wait_turn(MOVES) {
+            for (number, thread) in moved.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                let mut cpu = CpuSet::new();
+                cpu.set(((task.operations >> number.min(&32)) % cpus) as usize);
+                sched_setaffinity(Some(*thread), &cpu).context("cannot move a thread")?;
+            }
+            task.operations += 1;
+        }
+        Ok(())
+    });
+}
+
+fn fifo_hog(muster: &mut Muster) {
+    muster.add("fifo-hog", |task| {
+        sys::become_fifo().context("cannot become a real-time thread")?;
+        spin(task);
+        Ok(())
+    });
+}
+
+fn rallies(muster: &mut Muster, pairs: u32) -> Result<()> {
+    for _ in 0..pairs {
+        let (mut ball, mut throw) = io::pipe().context("cannot make a pipe")?;
+        let (mut back, mut throw_back) = io::pipe().context("cannot make a pipe")?;
+        muster.add("ping", move |task| {
             while task.goes_on() {
+                throw.write_all(&[1])?;
+                back.read_exact(&mut [0])?;
                 task.operations += 1;
-                (0..1000_u64).for_each(|i| _ = black_box(i));
+            }
+            Ok(())
+        });
+        muster.add("pong", move |task| {
+            while ball.read(&mut [0])? > 0 {
+                throw_back.write_all(&[1])?;
+                task.operations += 1;
             }
             Ok(())
         });
     }
+    Ok(())
+}
+
+fn births(muster: &mut Muster, processes: u32) {
+    muster.add("mother", move |task| {
+        let own = std::env::current_exe()?;
+        for _ in 0..processes {
+            let mut child = Command::new(&own).arg(CHILD).spawn().context("cannot start a child")?;
+            let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("a child has a pid")?;
+            // Over, and not yet gone: the kernel still tells what it used.
+            waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+            task.children.add(&oracle::thread(format!("/proc/{}", child.id()).as_ref())?);
+            child.wait()?;
+            task.operations += 1;
+        }
+        Ok(())
+    });
+}
+
+/// What a child of the births does.
+pub(crate) fn child() {
+    while sys::thread_cpu_time() < WORK {
+        black_box(());
+    }
+    std::thread::sleep(LIFE - WORK);
 }
 
 fn switchers(muster: &mut Muster, threads: u32, rate: u32) -> Result<()> {

@@ -1,9 +1,10 @@
 //! `rajut-load`: what a fake pod does, with an account of its own.
 //!
-//! `rajut-load [--cgroup DIR]... hogs N | switchers N RATE | sleepers N | fifo | disk DIR | tcp RATE`
+//! `rajut-load [--cgroup DIR]... [--idle] KIND`, where KIND is one of `hogs N`, `switchers N RATE`, `sleepers N`, `fifo`,
+//! `disk DIR`, `tcp RATE`, `movers N`, `fifo-hog`, `rallies N`, `births N`.
 //!
 //! It enters the cgroups before its first thread begins, prints a line when all threads run, and works until its input
-//! says `stop` or ends. Then each thread takes its own account and stays, idle, so that the kernel can still be asked
+//! says `stop` or ends; with `--idle`, the threads only begin when its input says `go`. Then each thread takes its own account and stays, idle, so that the kernel can still be asked
 //! about it; the account is printed. At the end of its input it is gone.
 
 mod crew;
@@ -33,17 +34,29 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let (cgroups, kind) = parse(std::env::args().skip(1))?;
+    if std::env::args().nth(1).as_deref() == Some(kinds::CHILD) {
+        kinds::child();
+        return Ok(());
+    }
+    let Arguments { cgroups, idle, kind } = parse(std::env::args().skip(1))?;
     for dir in &cgroups {
         fs::write(dir.join("cgroup.procs"), "0")
             .with_context(|| format!("cannot enter {}", dir.display()))?;
     }
     let before = own_usage()?;
-    let crew = kinds::start(&kind)?;
-    say(&Ready { pid: std::process::id(), before })?;
-
+    let crew = kinds::muster(&kind)?.start()?;
     let mut input = std::io::stdin().lock();
     let mut line = String::new();
+    let ready = Ready { pid: std::process::id(), before };
+    if idle {
+        say(&ready)?;
+        input.read_line(&mut line)?;
+        crew.go();
+    } else {
+        crew.go();
+        say(&ready)?;
+    }
+
     // Any line, and the end of input too, is the sign to stop.
     input.read_line(&mut line)?;
     let mut threads = crew.stop();
@@ -71,11 +84,18 @@ fn say(what: &impl serde::Serialize) -> Result<()> {
     Ok(())
 }
 
-fn parse(mut args: impl Iterator<Item = String>) -> Result<(Vec<PathBuf>, Kind)> {
-    let mut cgroups = Vec::new();
+struct Arguments {
+    cgroups: Vec<PathBuf>,
+    idle: bool,
+    kind: Kind,
+}
+
+fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments> {
+    let (mut cgroups, mut idle) = (Vec::new(), false);
     let kind = loop {
-        match args.next().context("say what to do: hogs, switchers, sleepers, fifo, disk or tcp")?.as_str() {
+        match args.next().context("say what to do, e.g. hogs 2")?.as_str() {
             "--cgroup" => cgroups.push(args.next().context("--cgroup needs a folder")?.into()),
+            "--idle" => idle = true,
             kind => break kind.to_owned(),
         }
     };
@@ -90,10 +110,14 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<(Vec<PathBuf>, Kind)>
         "fifo" => Kind::Fifo,
         "disk" => Kind::Disk(args.next().context("disk needs a folder")?.into()),
         "tcp" => Kind::Tcp(number("connections a second")?),
+        "movers" => Kind::Movers(number("a number of threads")?),
+        "fifo-hog" => Kind::FifoHog,
+        "rallies" => Kind::Rallies(number("a number of pairs")?),
+        "births" => Kind::Births(number("a number of processes")?),
         other => bail!("unknown load `{other}`"),
     };
     if let Some(extra) = args.next() {
         bail!("unexpected `{extra}`");
     }
-    Ok((cgroups, kind))
+    Ok(Arguments { cgroups, idle, kind })
 }

@@ -3,8 +3,18 @@
 //! Without root the target says so and ends, with no test passed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cpu;
+mod faults;
+mod histogram;
+mod identity;
+mod ledger;
+mod life;
+mod measure;
+mod questions;
+mod quota;
 mod rig;
 mod sched;
+mod waits;
 
 use std::{
     io::Write as _,

@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     fs,
     os::unix::net::UnixStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::Duration,
 };
@@ -45,30 +45,46 @@ impl Agent {
     /// # Errors
     /// When it ends instead; the error carries what it said.
     pub fn start<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Result<Agent> {
+        let mut command = rajut()?;
+        command.arg("agent").args(args);
+        Agent::start_as(command)
+    }
+
+    /// The same of a command that is all but the socket and the output.
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub fn start_as(mut command: Command) -> Result<Agent> {
         let dir = tempfile::tempdir()?;
         let socket = dir.path().join("rajut.sock");
-        let log = fs::File::create(dir.path().join("log"))?;
-        let child = rajut()?
-            .arg("agent")
-            .arg("--socket")
-            .arg(&socket)
-            .args(args)
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("cannot start the agent")?;
+        let child = spawn(&mut command, &dir, &socket)?;
         let mut agent = Agent { socket, child, dir };
+        agent.serves()?;
+        Ok(agent)
+    }
+
+    /// Starts another one at the same socket, after this one has ended.
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub fn start_again(&mut self) -> Result<()> {
+        let mut command = rajut()?;
+        self.child = spawn(command.arg("agent"), &self.dir, &self.socket)?;
+        self.serves()
+    }
+
+    fn serves(&mut self) -> Result<()> {
         let ready = wait_for("the agent serves", Duration::from_secs(60), || {
-            if UnixStream::connect(&agent.socket).is_ok() {
+            if UnixStream::connect(&self.socket).is_ok() {
                 return Some(true);
             }
             // It is also an answer that it has ended.
-            agent.child.try_wait().ok().flatten().map(|_| false)
+            self.child.try_wait().ok().flatten().map(|_| false)
         });
         match ready {
-            Ok(true) => Ok(agent),
-            Ok(false) => bail!("the agent ended: {}", agent.log()),
-            Err(error) => Err(error.context(agent.log())),
+            Ok(true) => Ok(()),
+            Ok(false) => bail!("the agent ended: {}", self.log()),
+            Err(error) => Err(error.context(self.log())),
         }
     }
 
@@ -139,6 +155,16 @@ impl Agent {
         Ok(status.code())
     }
 
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid =
+            i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("an agent has a pid")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
     /// Kills it as the OOM killer would.
     ///
     /// # Errors
@@ -156,6 +182,12 @@ impl Drop for Agent {
             let _ = self.kill();
         }
     }
+}
+
+fn spawn(command: &mut Command, dir: &TempDir, socket: &Path) -> Result<Child> {
+    let log = fs::File::create(dir.path().join("log"))?;
+    command.arg("--socket").arg(socket).stdout(log.try_clone()?).stderr(log);
+    command.spawn().context("cannot start the agent")
 }
 
 /// A time in an answer.

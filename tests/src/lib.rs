@@ -7,9 +7,11 @@
 //! The binaries are built before: `cargo xtask test` does it; by hand, `cargo build -p rajut -p rajut-tests`.
 
 pub mod agent;
+pub mod confine;
 pub mod load;
 pub mod oracle;
 pub mod pod;
+pub mod programs;
 pub mod sys;
 
 use std::{

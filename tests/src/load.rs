@@ -3,11 +3,15 @@
 use std::{
     fmt::Display,
     io::{BufRead as _, BufReader, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
+use rustix::{
+    process::Pid,
+    thread::{CpuSet, sched_setaffinity},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::pod::FakePod;
@@ -109,6 +113,15 @@ pub enum Kind {
     Disk(PathBuf),
     /// So many TCP connections a second over loopback, one request each.
     Tcp(u32),
+    /// So many threads that never leave the CPU by themselves, and are moved from CPU to CPU every few milliseconds.
+    Movers(u32),
+    /// A real-time thread that never leaves the CPU.
+    FifoHog,
+    /// So many pairs of threads that wake each other through pipes as fast as they can.
+    Rallies(u32),
+    /// So many processes, one after the other, each with two milliseconds of work in five of life. All are born before
+    /// the load stops; what they used is in the account of their mother.
+    Births(u32),
 }
 
 impl Kind {
@@ -120,6 +133,10 @@ impl Kind {
             Kind::Fifo => vec![&"fifo"],
             Kind::Disk(dir) => return vec!["disk".into(), dir.display().to_string()],
             Kind::Tcp(rate) => vec![&"tcp", rate],
+            Kind::Movers(threads) => vec![&"movers", threads],
+            Kind::FifoHog => vec![&"fifo-hog"],
+            Kind::Rallies(pairs) => vec![&"rallies", pairs],
+            Kind::Births(processes) => vec![&"births", processes],
         };
         words.into_iter().map(ToString::to_string).collect()
     }
@@ -143,10 +160,31 @@ impl Load {
     /// # Errors
     /// When it cannot be started or says so itself.
     pub fn start(kind: &Kind, pod: Option<&FakePod>) -> Result<Load> {
+        Load::begin(kind, pod.into_iter().flat_map(FakePod::dirs), false)
+    }
+
+    /// Starts one in a pod whose threads are there, and idle until [`Load::go`].
+    ///
+    /// # Errors
+    /// As [`Load::start`].
+    pub fn start_idle(kind: &Kind, pod: &FakePod) -> Result<Load> {
+        Load::begin(kind, pod.dirs(), true)
+    }
+
+    /// Starts one in these cgroups, and in the root of every other hierarchy.
+    ///
+    /// # Errors
+    /// As [`Load::start`].
+    pub fn start_in(kind: &Kind, dirs: &[&Path]) -> Result<Load> {
+        Load::begin(kind, dirs.iter().copied(), false)
+    }
+
+    fn begin<'a>(kind: &Kind, dirs: impl Iterator<Item = &'a Path>, idle: bool) -> Result<Load> {
         let mut command = Command::new(crate::binary("rajut-load")?);
-        for dir in pod.into_iter().flat_map(FakePod::dirs) {
+        for dir in dirs {
             command.arg("--cgroup").arg(dir);
         }
+        command.args(idle.then_some("--idle"));
         let mut child = command
             .args(kind.args())
             .stdin(Stdio::piped())
@@ -159,6 +197,29 @@ impl Load {
         let ready: Ready = load.line().with_context(|| format!("the load {kind:?} did not start"))?;
         load.before = ready.before;
         Ok(load)
+    }
+
+    /// Tells threads that were started idle to begin.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn go(&mut self) -> Result<()> {
+        let input = self.input.as_mut().context("the load was stopped before")?;
+        input.write_all(b"go\n").context("the load is gone")
+    }
+
+    /// Binds every thread that it has to one CPU.
+    ///
+    /// # Errors
+    /// When it is gone, or there is no such CPU.
+    pub fn pin(&self, cpu: usize) -> Result<()> {
+        let mut cpus = CpuSet::new();
+        cpus.set(cpu);
+        for entry in std::fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            let thread = entry?.file_name().to_string_lossy().parse().ok().and_then(Pid::from_raw);
+            sched_setaffinity(thread, &cpus).with_context(|| format!("cannot bind to CPU {cpu}"))?;
+        }
+        Ok(())
     }
 
     /// Tells it to stop, and gives its account. The process and its threads stay, idle, until this is dropped, so that
