@@ -39,7 +39,10 @@ impl Hierarchies {
     /// When there is no cgroup v2 mount or the table cannot be read.
     pub fn find() -> Result<Hierarchies, CgroupError> {
         let table = fs::read("/proc/self/mountinfo").map_err(CgroupError::Mounts)?;
-        Hierarchies::of_mounts(&mounts(&table))
+        let mut mounts = mounts(&table);
+        // The table also lists what another file system has been mounted over.
+        mounts.retain(|mount| mount.at.join("cgroup.procs").exists());
+        Hierarchies::of_mounts(&mounts)
     }
 
     fn of_mounts(mounts: &[Mount]) -> Result<Hierarchies, CgroupError> {

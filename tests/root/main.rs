@@ -12,6 +12,7 @@ mod life;
 mod measure;
 mod questions;
 mod quota;
+mod refused;
 mod rig;
 mod sched;
 mod waits;

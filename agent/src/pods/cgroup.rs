@@ -12,7 +12,7 @@ use super::{
     place::{Name, place},
 };
 use crate::{
-    cgroups::{Bounds, text, walk},
+    cgroups::{Bounds, descendants, text, walk},
     model::EntityId,
 };
 
@@ -26,6 +26,8 @@ pub(super) struct Cgroups {
     containers: HashMap<String, usize>,
     /// Whether the last walk saw everything: then what it did not find is gone.
     complete: bool,
+    /// How many cgroups there are below the root, as the root last said.
+    counted: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -60,7 +62,15 @@ pub(super) struct Found {
 
 impl Cgroups {
     pub(super) fn new(root: Option<PathBuf>) -> Cgroups {
-        Cgroups { root, known: BTreeMap::new(), containers: HashMap::new(), complete: false }
+        Cgroups { root, known: BTreeMap::new(), containers: HashMap::new(), complete: false, counted: None }
+    }
+
+    /// Whether cgroups came or went since this was asked last, by their number: the kernel counts them. Where as many
+    /// came as went, the newcomers' own numbers tell.
+    pub(super) fn number_changed(&mut self) -> bool {
+        let stat = self.root.as_ref().and_then(|root| fs::read(root.join("cgroup.stat")).ok());
+        let counted = stat.and_then(|stat| descendants(&stat));
+        std::mem::replace(&mut self.counted, counted) != counted
     }
 
     pub(super) fn knows(&self, id: EntityId) -> bool {

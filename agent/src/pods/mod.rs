@@ -6,7 +6,8 @@
 //!
 //! Names come from two places: the path of the cgroup, which is always there, and the kubelet's log directories, which
 //! tell the names behind a pod's uid and a container's id. The tree is walked when a delta names a cgroup that is not
-//! known, and else every [`SWEEP`] windows to see who is gone; never twice in a window.
+//! known, when the kernel counts more or fewer cgroups than before, and else every [`SWEEP`] windows; never twice in a
+//! window.
 
 mod cgroup;
 mod logs;
@@ -81,7 +82,9 @@ impl Pods {
         self.tick += 1;
         let mut changed = BTreeSet::new();
         let unknown = delta.rows.iter().any(|(id, _)| reserved(*id).is_none() && !self.cgroups.knows(*id));
-        if unknown || self.last_walk.is_none_or(|last| self.tick >= last + SWEEP) {
+        // Asked in each window, since the answer is about the time since the last one.
+        let changed_number = self.cgroups.number_changed();
+        if unknown || changed_number || self.last_walk.is_none_or(|last| self.tick >= last + SWEEP) {
             self.walk(now, &mut changed);
         }
 

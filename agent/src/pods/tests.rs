@@ -195,6 +195,24 @@ fn a_gone_cgroup_keeps_its_name_and_gives_its_slot_back_after_two_windows() {
 }
 
 #[test]
+fn the_kernels_count_tells_at_once_that_one_is_gone() {
+    let mut node = Node::new();
+    let count = |node: &Node, number: u32| {
+        fs::write(node.cgroups.path().join("cgroup.stat"), format!("nr_descendants {number}\n")).unwrap();
+    };
+    let id = node.make("system.slice/a.service");
+    count(&node, 2);
+    node.window(&[id]);
+    node.remove("system.slice/a.service");
+    count(&node, 1);
+    assert_eq!(changed(&node.window(&[])), [("unit=a.service".into(), 2, true)]);
+    node.window(&[]);
+    assert_eq!(node.pods.take_gone(), []);
+    node.window(&[]);
+    assert_eq!(node.pods.take_gone(), [id], "two windows later");
+}
+
+#[test]
 fn one_that_was_gone_before_it_could_be_looked_at() {
     let mut node = Node::new();
     let id = EntityId(u64::MAX / 2);
