@@ -16,6 +16,8 @@ fn every_kind_works_and_accounts_for_it() {
         (Kind::Sleepers(3), 4, vec!["sleeper"]),
         (Kind::Disk(dir.path().to_owned()), 2, vec!["writer"]),
         (Kind::Tcp(100), 3, vec!["client", "server"]),
+        (Kind::Movers(2), 4, vec!["moved", "mover"]),
+        (Kind::Rallies(2), 5, vec!["ping", "pong"]),
     ];
     for (kind, threads, roles) in cases {
         let mut load = Load::start(&kind, None).unwrap();

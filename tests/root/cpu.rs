@@ -10,7 +10,9 @@ use rajut_tests::{
     sys::process_cpu_time,
 };
 
-use super::measure::{Comparison, Confined, Setting, TIME, agent, complete, value, window_end};
+use time::OffsetDateTime;
+
+use super::measure::{Comparison, Confined, Setting, TIME, agent, complete, rows, sum, value, window_end};
 
 /// Windows that are measured.
 const WINDOWS: u32 = 4;
@@ -87,6 +89,27 @@ fn a_thread_that_never_leaves_the_cpu_is_billed_as_it_runs() {
     measure(&agent, &[fifo(last)]);
     // On two CPUs, the fair one shares its own with the test.
     measure(&agent, &[fifo(last), fair(0)]);
+}
+
+#[test]
+fn the_agent_bills_itself() {
+    let _root = super::root();
+    let agent = agent(&[]);
+    let read = || process_cpu_time(agent.pid()).unwrap().as_secs_f64();
+    let began = window_end();
+    let before = read();
+    // Questions, so that there is something to bill.
+    while OffsetDateTime::now_utc() - began < Duration::from_secs(3) {
+        agent.json(&["query", TIME]).unwrap();
+    }
+    let ended = window_end();
+    let truth = read() - before;
+    let answer = complete(&agent, TIME, began, ended);
+    let own = rows(&answer).iter().filter(|row| row["labels"]["cgroup"] == "rajut");
+    let mut comparison = Comparison::default();
+    // The window's own end is the agent's work: that of one window more or less.
+    comparison.check("rajut", "cpu time, s", truth, sum(own, "increase", None), 0.03, TICK);
+    comparison.end();
 }
 
 fn last_cpu() -> usize {

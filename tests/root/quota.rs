@@ -72,8 +72,7 @@ fn work(bounds: &mut [Bound]) -> Vec<Seen> {
         });
         let Seen { throttled, waited, quota, contention } = &seen[n];
         println!(
-            "{name:<14} throttled {throttled:.6} s, waited {waited:.6} s = quota {quota:.6} + contention {contention:.6}; quota/throttled {:.4}",
-            quota / throttled
+            "{name:<14} throttled {throttled:.6} s, waited {waited:.6} s = quota {quota:.6} + contention {contention:.6}"
         );
     }
     comparison.end();
@@ -131,4 +130,20 @@ fn many_threads_under_one_quota() {
         assert!(quota <= waited * 1.005, "{name}: {quota} s of {waited} s for the quota");
         assert!(quota <= most * 1.03, "{name}: {quota} s for the quota, {most} s at most");
     }
+}
+
+/// A thread that was throttled on one CPU and moved to another before it ran: what it waited there is the quota's too,
+/// and what neighbours on both CPUs waited is not.
+#[test]
+fn threads_that_are_moved_keep_their_causes() {
+    let _root = super::root();
+    let mut bounds = [
+        Bound::new("bound", &Kind::Movers(3), Some(40), None),
+        Bound::new("free", &Kind::Movers(3), None, None),
+    ];
+    let seen = work(&mut bounds);
+    let Seen { throttled, waited, quota, contention } = seen[0];
+    assert!((quota + contention - waited).abs() <= (waited * 0.01).max(0.002), "every wait has a cause");
+    assert!(quota > 0.3 * throttled && quota <= throttled * 4.0 * 1.03, "{quota} s, throttled {throttled} s");
+    assert_eq!(seen[1].quota, 0.0, "the free one has no quota to wait for");
 }

@@ -171,7 +171,7 @@ impl Load {
         Load::begin(kind, pod.dirs(), true)
     }
 
-    /// Starts one in these cgroups, and in the root of every other hierarchy.
+    /// Starts one in these cgroups, and else where we are.
     ///
     /// # Errors
     /// As [`Load::start`].
