@@ -1,6 +1,9 @@
 //! Waiting for a quota, beside the cgroup's own throttled time.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use rajut_tests::{
     load::{Kind, Load},
@@ -10,6 +13,9 @@ use rajut_tests::{
 use time::OffsetDateTime;
 
 use super::measure::{Comparison, LATENCY, TIME, WAIT, agent, at_rest, complete, seconds, value};
+
+/// How long they work.
+const WORK: Duration = Duration::from_secs(4);
 
 /// A pod, its load, what it waited for, and what the kernel says.
 struct Bound {
@@ -42,6 +48,11 @@ struct Seen {
 
 /// Lets them work for some seconds beside an agent.
 fn work(bounds: &mut [Bound]) -> Vec<Seen> {
+    work_while(bounds, |_| thread::sleep(WORK))
+}
+
+/// Lets them work beside an agent while something is done to them.
+fn work_while(bounds: &mut [Bound], meanwhile: impl Fn(&[Bound])) -> Vec<Seen> {
     let agent = agent(&[]);
     let before: Vec<_> = bounds
         .iter()
@@ -49,7 +60,7 @@ fn work(bounds: &mut [Bound]) -> Vec<Seen> {
         .collect();
     let began = OffsetDateTime::now_utc();
     bounds.iter_mut().for_each(|bound| bound.load.go().unwrap());
-    thread::sleep(Duration::from_secs(4));
+    meanwhile(bounds);
     for bound in bounds.iter_mut() {
         bound.load.stop().unwrap();
     }
@@ -132,10 +143,9 @@ fn many_threads_under_one_quota() {
     }
 }
 
-/// A thread that was throttled on one CPU and moved to another before it ran: what it waited there is the quota's too,
-/// and what neighbours on both CPUs waited is not.
+/// With threads that go from queue to queue while these are throttled, and neighbours on all of them.
 #[test]
-fn threads_that_are_moved_keep_their_causes() {
+fn every_wait_of_threads_that_are_moved_has_a_cause() {
     let _root = super::root();
     let mut bounds = [
         Bound::new("bound", &Kind::Movers(3), Some(40), None),
@@ -146,4 +156,25 @@ fn threads_that_are_moved_keep_their_causes() {
     assert!((quota + contention - waited).abs() <= (waited * 0.01).max(0.002), "every wait has a cause");
     assert!(quota > 0.3 * throttled && quota <= throttled * 4.0 * 1.03, "{quota} s, throttled {throttled} s");
     assert_eq!(seen[1].quota, 0.0, "the free one has no quota to wait for");
+}
+
+/// A thread that is moved to another CPU while it is throttled. Nobody competes with it, so all that it waits, it waits
+/// for the quota; the agent knows the part before the first move. A busy neighbour takes from that: three times to try.
+#[test]
+fn what_was_waited_on_another_cpu_is_the_quotas_too() {
+    let _root = super::root();
+    let shares = (0..3).map(|_| {
+        let mut bounds = [Bound::new("moved", &Kind::Hogs(1), Some(20), Some(0))];
+        let seen = work_while(&mut bounds, |bounds| {
+            let began = Instant::now();
+            for cpu in [1, 0].into_iter().cycle().take_while(|_| began.elapsed() < WORK) {
+                bounds[0].load.pin(cpu).unwrap();
+                thread::sleep(Duration::from_millis(7));
+            }
+        });
+        println!("moved          quota is {:.4} of what was waited", seen[0].quota / seen[0].waited);
+        seen[0].quota / seen[0].waited
+    });
+    let seen: Vec<f64> = shares.take_while(|share| *share <= 0.5).collect();
+    assert!(seen.len() < 3, "{seen:?}");
 }
