@@ -30,6 +30,9 @@ pub enum CgroupError {
     /// No cgroup v2 mount.
     #[error("no cgroup v2 file system is mounted")]
     NoV2,
+    /// A cgroup name space, or a bind mount of a part: all that is outside would look as if it were gone.
+    #[error("the cgroup file system shows only this container's own subtree: mount the host's")]
+    Namespaced,
     /// The mount table cannot be read.
     #[error("cannot read the mount table")]
     Mounts(#[source] std::io::Error),
@@ -39,34 +42,36 @@ impl Hierarchies {
     /// Reads the mount table.
     ///
     /// # Errors
-    /// When there is no cgroup v2 mount or the table cannot be read.
+    /// When no cgroup v2 mount shows the whole hierarchy, or the table cannot be read.
     pub fn find() -> Result<Hierarchies, CgroupError> {
         let table = fs::read("/proc/self/mountinfo").map_err(CgroupError::Mounts)?;
         let mut mounts = mounts(&table);
         // The table also lists what another file system has been mounted over.
         mounts.retain(|mount| mount.at.join("cgroup.procs").exists());
-        Hierarchies::of_mounts(&mounts)
+        Hierarchies::of_mounts(&mounts, |at| fs::metadata(at).is_ok_and(|dir| dir.ino() == ROOT_ID))
     }
 
-    fn of_mounts(mounts: &[Mount]) -> Result<Hierarchies, CgroupError> {
-        let identity = widest(mounts.iter().filter(|m| m.v2)).ok_or(CgroupError::NoV2)?;
+    /// In a container there may be several mounts of a hierarchy: its own cgroup, and the host's tree that was mounted
+    /// into it. Only one that shows it from its root is of use.
+    fn of_mounts(mounts: &[Mount], is_whole: impl Fn(&Path) -> bool) -> Result<Hierarchies, CgroupError> {
+        let whole = |of: &dyn Fn(&Mount) -> bool| {
+            mounts.iter().find(|mount| of(mount) && is_whole(&mount.at)).map(|mount| mount.at.clone())
+        };
+        let identity = whole(&|mount| mount.v2).ok_or_else(|| match mounts.iter().any(|mount| mount.v2) {
+            true => CgroupError::Namespaced,
+            false => CgroupError::NoV2,
+        })?;
         let controllers = fs::read_to_string(identity.join("cgroup.controllers")).unwrap_or_default();
         let cpu = if controllers.split_whitespace().any(|controller| controller == "cpu") {
             Some(identity.clone())
         } else {
-            widest(mounts.iter().filter(|m| !m.v2 && m.controllers.iter().any(|c| c == "cpu")))
+            whole(&|mount| !mount.v2 && mount.controllers.iter().any(|name| name == "cpu"))
         };
         Ok(Hierarchies { identity, cpu })
     }
 }
 
-/// The mount that shows most of a hierarchy. In a container there may be several: its own cgroup, and the host's tree
-/// that was mounted into it. The root of a hierarchy has id 1, whatever name space one looks from.
-fn widest<'a>(mounts: impl Iterator<Item = &'a Mount> + Clone) -> Option<PathBuf> {
-    let is_root = |mount: &&Mount| fs::metadata(&mount.at).is_ok_and(|dir| dir.ino() == ROOT_ID);
-    mounts.clone().find(is_root).or_else(|| mounts.clone().next()).map(|mount| mount.at.clone())
-}
-
+/// The id of each hierarchy's root directory, in whatever cgroup name space one looks at it.
 const ROOT_ID: u64 = 1;
 
 /// One cgroup mount.

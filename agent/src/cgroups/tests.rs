@@ -53,17 +53,24 @@ fn hierarchies() {
     let other = mount("v1-set", false, &["rw", "cpuset", "cpuacct"]);
     let (pure, bare, set) =
         (mount("pure", true, &[]), mount("bare", true, &[]), mount("cpuset-only", true, &[]));
+    let (own, own_v1) = (mount("own-subtree", true, &[]), mount("own-v1", false, &["rw", "cpu"]));
+    let is_whole = |at: &Path| !text(at).contains("own-");
     for (mounts, identity, cpu) in [
         (vec![&pure], "pure", Some("pure")),
         (vec![&other, &v1, &bare], "bare", Some("v1-cpu")),
         (vec![&pure, &v1], "pure", Some("pure")),
         (vec![&other, &set], "cpuset-only", None),
+        // A container's own cgroup beside the host's tree.
+        (vec![&own, &pure], "pure", Some("pure")),
+        (vec![&own_v1, &bare], "bare", None),
+        (vec![&own_v1, &bare, &v1], "bare", Some("v1-cpu")),
     ] {
         let mounts: Vec<Mount> = mounts.into_iter().cloned().collect();
-        let found = Hierarchies::of_mounts(&mounts).unwrap();
+        let found = Hierarchies::of_mounts(&mounts, is_whole).unwrap();
         assert_eq!(found, Hierarchies { identity: at(identity), cpu: cpu.map(at) });
     }
-    assert!(matches!(Hierarchies::of_mounts(&[v1]), Err(CgroupError::NoV2)));
+    assert!(matches!(Hierarchies::of_mounts(&[v1], is_whole), Err(CgroupError::NoV2)));
+    assert!(matches!(Hierarchies::of_mounts(&[own], is_whole), Err(CgroupError::Namespaced)));
 }
 
 #[test]
