@@ -5,6 +5,9 @@ use std::{fs::File, io, os::unix::fs::FileExt, path::PathBuf};
 use super::Columns;
 use crate::model::Values;
 
+/// Readings in a row that may fail before a cgroup counts as its parent's, so that the parents go on.
+const PATIENCE: u32 = 10;
+
 /// What a cgroup did since it was first seen.
 #[derive(Debug)]
 pub(super) struct Group {
@@ -17,8 +20,14 @@ pub(super) struct Group {
     /// Whether a quota was ever in force.
     quota: bool,
     /// `usage_usec` with everything below, ns: of this reading, and the highest so far.
-    now: Option<u64>,
+    now: Usage,
     usage: Option<u64>,
+    /// Whether usage that was never read began at 0.
+    fresh: bool,
+    /// What its children grew by since its own part was last taken, ns.
+    below: i128,
+    /// For how many readings in a row it could not be read.
+    failing: u32,
     /// Its own part of that, ns. A parent is read a moment before its children: it may run back for a while.
     own: i128,
     /// The highest that its own part has been: what is told never runs back.
@@ -27,6 +36,26 @@ pub(super) struct Group {
     pub(super) ended: bool,
     /// Whether all its children were known until now; of one that was born, trivially.
     pub(super) whole: bool,
+}
+
+/// What a reading says about the usage.
+#[derive(Debug, Clone, Copy)]
+enum Usage {
+    /// So much, ns.
+    Is(u64),
+    /// There is no such file: what the cgroup does meanwhile counts as its parent's.
+    Absent,
+    /// It could not be read this time.
+    Failed,
+}
+
+/// What a cgroup and everything below it did since it was last settled.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Growth {
+    /// ns.
+    pub(super) sum: i128,
+    /// Somewhere in it a file could not be read: what was done there is not in the sum yet.
+    pub(super) waits: bool,
 }
 
 #[derive(Debug)]
@@ -60,8 +89,11 @@ impl Group {
             born,
             throttled: Counter::default(),
             quota: false,
-            now: None,
+            now: Usage::Absent,
             usage: None,
+            fresh: born,
+            below: 0,
+            failing: 0,
             own: 0,
             told: 0,
             ended: false,
@@ -94,22 +126,38 @@ impl Group {
             self.quota |= stat.periods > 0;
             self.throttled.grow(now, self.born);
         }
-        self.now = stat.usage;
+        self.failing = if result.is_err() { self.failing.saturating_add(1) } else { 0 };
+        self.now = match stat.usage {
+            Some(now) => Usage::Is(now),
+            None if result.is_err() && self.failing <= PATIENCE => Usage::Failed,
+            None => Usage::Absent,
+        };
         result
     }
 
-    /// Takes its own part of the usage, and gives what it and everything below grew by, ns. `below` is the growth of
-    /// its children.
-    pub(super) fn settle(&mut self, below: i128) -> i128 {
-        let Some(now) = self.now else { return below };
-        let before = self.usage.unwrap_or(if self.born { 0 } else { now });
-        let grown = i128::from(now.saturating_sub(before));
-        // A group whose count begins now cannot tell its children's part from its own.
-        if self.usage.is_some() || self.born {
-            self.own += grown - below;
-            self.told = self.told.max(u64::try_from(self.own).unwrap_or(0));
+    /// Takes its own part of the usage, and gives what it and everything below grew by. While something below could not
+    /// be read, its own part stands still: else it would contain what the child tells of itself later.
+    pub(super) fn settle(&mut self, children: Growth) -> Growth {
+        self.below += children.sum;
+        match self.now {
+            Usage::Absent => {
+                (self.usage, self.fresh) = (None, false);
+                Growth { sum: std::mem::take(&mut self.below), ..children }
+            }
+            Usage::Is(now) if !children.waits => Growth { sum: self.take(now), waits: false },
+            Usage::Is(_) | Usage::Failed => Growth { sum: 0, waits: true },
         }
-        self.usage = Some(now.max(before));
+    }
+
+    fn take(&mut self, now: u64) -> i128 {
+        let below = std::mem::take(&mut self.below);
+        let before = self.usage.or(self.fresh.then_some(0));
+        self.usage = Some(now.max(before.unwrap_or(0)));
+        // A group whose count begins now cannot tell its children's part from its own.
+        let Some(before) = before else { return below };
+        let grown = i128::from(now.saturating_sub(before));
+        self.own += grown - below;
+        self.told = self.told.max(u64::try_from(self.own).unwrap_or(0));
         grown
     }
 
@@ -144,8 +192,7 @@ impl Source {
             }
             Err(error) => {
                 *room += usize::from(self.file.take().is_some());
-                // A file of a removed cgroup that is still open gives ENODEV.
-                if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV) {
+                if is_absent(&error) {
                     self.there = false;
                     return Ok(None);
                 }
@@ -153,6 +200,13 @@ impl Source {
             }
         }
     }
+}
+
+/// Whether there is nothing to be read, now and next time. A file of a removed cgroup that is still open gives ENODEV; a
+/// directory that its owner closed to us is his affair and spoils no window.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+        || error.raw_os_error() == Some(libc::ENODEV)
 }
 
 /// What is read of a cpu.stat: in the largest kernels it has some 400 bytes.
@@ -191,6 +245,25 @@ impl Stat {
                 "nr_periods" => self.periods = value,
                 _ => {}
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_closes_his_directory_spoils_nothing() {
+        for (errno, absent) in [
+            (libc::ENOENT, true),
+            (libc::ENODEV, true),
+            (libc::EACCES, true),
+            (libc::EMFILE, false),
+            (libc::EIO, false),
+            (libc::ENOMEM, false),
+        ] {
+            assert_eq!(is_absent(&io::Error::from_raw_os_error(errno)), absent, "{errno}");
         }
     }
 }

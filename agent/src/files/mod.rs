@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use self::group::Group;
+use self::group::{Group, Growth};
 use crate::{
     cgroups::{Bounds, Hierarchies, Walk, descendants, walk},
     model::{EntityId, Lost, Reading, Values},
@@ -56,6 +56,8 @@ pub struct CpuStat {
     skipped: u64,
     /// Whether there was nothing to walk.
     nowhere: bool,
+    /// How many descriptors are kept.
+    keep: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +85,7 @@ impl CpuStat {
             baseline: true,
             skipped: 0,
             nowhere: false,
+            keep: KEPT,
         }
     }
 
@@ -122,7 +125,7 @@ impl CpuStat {
     /// would invent usage.
     fn read_files(&mut self) -> u64 {
         let mut failed = 0;
-        let mut room = KEPT.saturating_sub(self.groups.values().map(Group::kept).sum());
+        let mut room = self.keep.saturating_sub(self.groups.values().map(Group::kept).sum());
         let mut order: Vec<u64> = self.order.iter().map(|(id, _)| *id).collect();
         if std::mem::take(&mut self.baseline) {
             order.reverse();
@@ -130,12 +133,13 @@ impl CpuStat {
         for id in &order {
             failed += self.groups.get_mut(id).map_or(0, |group| u64::from(group.read(&mut room).is_err()));
         }
-        let mut below = vec![0; self.order.len()];
+        let mut below = vec![Growth::default(); self.order.len()];
         for (at, (id, parent)) in self.order.iter().enumerate().rev() {
             let Some(group) = self.groups.get_mut(id) else { continue };
-            let grown = group.settle(below.get(at).copied().unwrap_or(0));
-            if let Some(sum) = parent.and_then(|parent| below.get_mut(parent)) {
-                *sum += grown;
+            let grown = group.settle(below.get(at).copied().unwrap_or_default());
+            if let Some(of_parent) = parent.and_then(|parent| below.get_mut(parent)) {
+                of_parent.sum += grown.sum;
+                of_parent.waits |= grown.waits;
             }
         }
         failed

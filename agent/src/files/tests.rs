@@ -35,16 +35,24 @@ impl Tree {
 }
 
 /// A reading as (path in the identity tree, throttled ns, usage ns).
-fn read(stat: &mut CpuStat, identity: &Tree) -> BTreeMap<String, (Option<u64>, Option<u64>)> {
+fn read(stat: &mut CpuStat, identity: &Tree) -> Parts {
+    let (parts, lost) = read_with_losses(stat, identity);
+    assert_eq!(lost, []);
+    parts
+}
+
+type Parts = BTreeMap<String, (Option<u64>, Option<u64>)>;
+
+fn read_with_losses(stat: &mut CpuStat, identity: &Tree) -> (Parts, Vec<Lost>) {
     let paths: BTreeMap<u64, String> = walk(&identity.root(), Bounds::default())
         .dirs
         .into_iter()
         .map(|dir| (dir.id, crate::cgroups::text(&dir.path)))
         .collect();
     let reading = stat.read();
-    assert_eq!((reading.source, reading.lost), ("cpu.stat", vec![]));
+    assert_eq!(reading.source, "cpu.stat");
     let column = |name| Column::of(name, None).unwrap();
-    reading
+    let rows = reading
         .rows
         .iter()
         .map(|(id, values)| {
@@ -52,14 +60,15 @@ fn read(stat: &mut CpuStat, identity: &Tree) -> BTreeMap<String, (Option<u64>, O
             let value = (values.counter(column(sched::THROTTLED)), values.counter(column(sched::TIME)));
             (paths.get(&id.0).cloned().unwrap_or_default(), value)
         })
-        .collect()
+        .collect();
+    (rows, reading.lost)
 }
 
-fn usage(rows: &[(&str, u64)]) -> BTreeMap<String, (Option<u64>, Option<u64>)> {
+fn usage(rows: &[(&str, u64)]) -> Parts {
     rows.iter().map(|(path, usec)| ((*path).to_owned(), (None, Some(usec * 1000)))).collect()
 }
 
-fn throttled(rows: &[(&str, u64)]) -> BTreeMap<String, (Option<u64>, Option<u64>)> {
+fn throttled(rows: &[(&str, u64)]) -> Parts {
     rows.iter().map(|(path, ns)| ((*path).to_owned(), (Some(*ns), None))).collect()
 }
 
@@ -188,4 +197,56 @@ fn who_makes_cgroups_beyond_the_bounds_spoils_nothing_for_the_others() {
     // No loss is declared, see `read`; a new pod counts from its beginning; the depths count as the one above them.
     v2.use_up(&[("", 900), ("user", 400), (&deep, 300), ("pods", 500), ("pods/new", 500)]);
     assert_eq!(read(&mut stat, &v2), usage(&[("user", 400), ("pods/new", 500)]));
+}
+
+/// While a file cannot be read, those above it stand still; then each has its own part, and nothing is counted twice.
+#[test]
+fn a_file_that_fails_for_a_while_is_not_told_by_its_parents() {
+    let v2 = Tree::new();
+    let file = v2.root().join("a/x/cpu.stat");
+    let break_it = || {
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+    };
+    let all =
+        |n: u64| [("", 1_000 * n), ("a", 600 * n), ("a/x", 300 * n), ("a/y", 200 * n), ("a/x/leaf", 100 * n)];
+    let parts = |n: u64| {
+        usage(&[("", 400 * n), ("a", 100 * n), ("a/x", 200 * n), ("a/y", 200 * n), ("a/x/leaf", 100 * n)])
+    };
+    let others = |n: u64| [("", 1_000 * n), ("a", 600 * n), ("a/y", 200 * n), ("a/x/leaf", 100 * n)];
+    let mut stat = CpuStat::new(&Hierarchies { identity: v2.root(), cpu: None }, true);
+    // Opened for each reading, so that the test can put something else there.
+    stat.keep = 0;
+    v2.use_up(&all(1));
+    read(&mut stat, &v2);
+    v2.use_up(&all(2));
+    assert_eq!(read(&mut stat, &v2), parts(1));
+    break_it();
+    for n in 3..6 {
+        v2.use_up(&others(n));
+        let (told, lost) = read_with_losses(&mut stat, &v2);
+        let expected =
+            [("", 400), ("a", 100), ("a/x", 200), ("a/y", 200 * (n - 1)), ("a/x/leaf", 100 * (n - 1))];
+        assert_eq!(told, usage(&expected));
+        assert_eq!(lost, [Lost { reason: "files_unreadable", count: 1 }]);
+    }
+    fs::remove_dir(&file).unwrap();
+    v2.use_up(&all(6));
+    assert_eq!(read(&mut stat, &v2), parts(5));
+
+    // For good: then it is its parent's, which goes on, and is not told again when it is back.
+    break_it();
+    for n in 7..30 {
+        v2.use_up(&others(n));
+        read_with_losses(&mut stat, &v2);
+    }
+    fs::remove_dir(&file).unwrap();
+    v2.use_up(&all(30));
+    let (told, _) = read_with_losses(&mut stat, &v2);
+    let sum: u64 = told.values().filter_map(|(_, usage)| *usage).sum();
+    assert_eq!((told["a/x"].1, sum), (Some(1_000_000), 29_000_000));
+    v2.use_up(&all(31));
+    let (told, lost) = read_with_losses(&mut stat, &v2);
+    let sum: u64 = told.values().filter_map(|(_, usage)| *usage).sum();
+    assert_eq!((told["a/x"].1, sum, lost), (Some(1_200_000), 30_000_000, vec![]));
 }
