@@ -53,6 +53,8 @@ pub struct Totals {
     pub late: u64,
     /// Rows that were stored.
     pub rows: u64,
+    /// Of those, under `other`, for want of room.
+    pub folded: u64,
     /// Losses that the windows declare, events.
     pub lost: u64,
 }
@@ -99,6 +101,7 @@ impl Pipeline {
         self.totals.rows += sample.rows.len() as u64;
         self.totals.lost += sample.gaps.iter().map(|gap| gap.count).sum::<u64>();
         self.store.append(sample);
+        self.totals.folded = self.store.folded();
         self.last = now;
     }
 }

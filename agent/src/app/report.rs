@@ -1,7 +1,6 @@
 //! The agent's own state, put together for `status` after each tick.
 
 use std::{
-    collections::BTreeMap,
     fs,
     time::{Duration, SystemTime},
 };
@@ -9,7 +8,7 @@ use std::{
 use procfs::process::Process;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::pipeline::Pipeline;
+use super::pipeline::{Pipeline, Totals};
 use crate::{
     kernel::{Kernel, LoadError},
     probes,
@@ -64,13 +63,7 @@ impl Reporter {
             probes.iter_mut().for_each(stand_on_files);
         }
         let mut ledger = kernel.as_ref().map_or_else(|_| Vec::new(), Kernel::ledger);
-        ledger.push(LedgerRow {
-            source: "store".to_owned(),
-            attempted: pipeline.totals.rows,
-            applied: pipeline.totals.rows,
-            dropped: BTreeMap::new(),
-            ..LedgerRow::default()
-        });
+        ledger.push(of_store(pipeline.totals));
         ledger.extend(self.counts.iter().flat_map(Counts::ledger));
 
         let cpu = process_cpu();
@@ -89,6 +82,17 @@ impl Reporter {
             ledger,
             bill: Bill { cpu_share: own + programs, rss: resident(), maps_bytes: self.maps_bytes },
         }
+    }
+}
+
+/// The store takes every row; of those who find no room it keeps the numbers and forgets the name.
+fn of_store(totals: Totals) -> LedgerRow {
+    LedgerRow {
+        source: "store".to_owned(),
+        attempted: totals.rows,
+        applied: totals.rows,
+        folded: totals.folded,
+        ..LedgerRow::default()
     }
 }
 
@@ -134,4 +138,32 @@ fn resident() -> u64 {
 fn random(file: &str) -> String {
     let path = format!("/proc/sys/kernel/random/{file}");
     fs::read_to_string(path).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::{super::pipeline::Sources, *};
+    use crate::{
+        model::{Delta, EntityId, Utc, Values, Window},
+        pods::Pods,
+        probes::Column,
+        store::{Config, Store},
+    };
+
+    #[test]
+    fn rows_without_a_name_are_in_the_ledger() {
+        let store = Store::new(Config { entities: 1, ..Config::default() });
+        let sources = Sources { kernel: Err(LoadError::NoBtf("none".into())), files: None };
+        let mut pipeline = Pipeline::new(sources, "n", None, store.clone(), Duration::from_secs(1), Utc(0));
+        let values = Values { counters: vec![(Column(0), 1)], histograms: vec![] };
+        let rows = [10, 11, 12].map(|id| (EntityId(id), values.clone())).to_vec();
+        let window = Window { start: Utc(0), end: Utc(1) };
+        store.append(Pods::new("n", None).attribute(Delta { window, rows, gaps: vec![] }));
+        pipeline.tick(Utc(2));
+        let status = Reporter::new("n".into(), vec![], None).report(&pipeline);
+        let row = status.ledger.iter().find(|row| row.source == "store").unwrap();
+        assert_eq!((row.folded, row.residual()), (2, 0));
+    }
 }

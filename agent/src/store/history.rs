@@ -68,8 +68,9 @@ impl History {
                 gaps.push(Gap { window, reason: CLOCK, count });
             }
         }
-        for entity in rows.iter().map(|(entity, _)| entity).chain(&changed.clone()) {
-            changed.extend(self.names.note(entity, window.end));
+        let of_rows = rows.iter().map(|(entity, _)| (entity, 1));
+        for (entity, rows) in of_rows.chain(changed.clone().iter().map(|entity| (entity, 0))) {
+            changed.extend(self.names.note(entity, window.end, rows));
         }
         let rows: Vec<(EntityId, Values)> =
             rows.into_iter().map(|(entity, values)| (entity.id, values)).collect();

@@ -256,10 +256,11 @@ impl Store {
         self.read().bytes()
     }
 
-    /// How often an entity was not remembered, for want of room, and its numbers went to `other`.
+    /// Rows that are found under `other` for want of room: of entities that were not remembered, or had to leave for
+    /// others, all that they had until then.
     #[must_use]
-    pub fn forgotten(&self) -> u64 {
-        self.read().names.forgotten()
+    pub fn folded(&self) -> u64 {
+        self.read().names.folded()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, History> {

@@ -18,10 +18,19 @@ pub(super) struct Names {
     known: Snapshot,
     /// Those who are gone, by when.
     gone: BTreeSet<(Utc, EntityId)>,
-    /// The end of the last window with a row of each.
-    seen: HashMap<EntityId, Utc>,
-    /// Records that had to leave, or found no room, while there were numbers of them.
-    forgotten: u64,
+    /// What there is of each.
+    seen: HashMap<EntityId, Seen>,
+    /// Rows that are found under `other`.
+    folded: u64,
+}
+
+/// What there is of one.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// The end of the last window with a row of it, or with a change.
+    last: Utc,
+    /// Rows since it was remembered.
+    rows: u64,
 }
 
 impl Names {
@@ -31,7 +40,7 @@ impl Names {
             known: Snapshot::default(),
             gone: BTreeSet::new(),
             seen: HashMap::new(),
-            forgotten: 0,
+            folded: 0,
         }
     }
 
@@ -39,36 +48,38 @@ impl Names {
         Arc::clone(&self.known)
     }
 
-    pub(super) fn forgotten(&self) -> u64 {
-        self.forgotten
+    pub(super) fn folded(&self) -> u64 {
+        self.folded
     }
 
-    /// Takes in a record that has a row in the window with this end, or has changed in it. A record that finds no room
+    /// Takes in a record that has so many rows in the window with this end, or has changed in it. A record that finds no room
     /// takes the place of the one that has been gone longest; where all live, it is not remembered, and its numbers are
     /// found under `other`, whose record is then given back if it is new.
-    pub(super) fn note(&mut self, entity: &Arc<Entity>, end: Utc) -> Option<Arc<Entity>> {
+    pub(super) fn note(&mut self, entity: &Arc<Entity>, end: Utc, rows: u64) -> Option<Arc<Entity>> {
         let mut other = None;
         match self.known.get(&entity.id) {
             Some(known) if Arc::ptr_eq(known, entity) || known.version > entity.version => {}
             Some(_) => self.insert(entity),
             None => {
                 if self.known.len() >= self.max && entity.id != EntityId::OTHER {
-                    self.forgotten += 1;
                     other = self.other(entity, end);
                     if !self.evict() {
+                        self.folded += rows;
                         return other;
                     }
                 }
                 self.insert(entity);
             }
         }
-        self.seen.insert(entity.id, end);
+        let seen = self.seen.entry(entity.id).or_insert(Seen { last: end, rows: 0 });
+        seen.last = end;
+        seen.rows += rows;
         other
     }
 
     /// Drops those who are gone and of whom no window after this instant has numbers.
     pub(super) fn expire(&mut self, before: Utc) {
-        let over = |id: &EntityId| self.seen.get(id).is_none_or(|seen| *seen <= before);
+        let over = |id: &EntityId| self.seen.get(id).is_none_or(|seen| seen.last <= before);
         let over: Vec<EntityId> = self.gone.iter().map(|(_, id)| *id).filter(over).collect();
         for id in over {
             self.remove(id);
@@ -79,6 +90,7 @@ impl Names {
     fn evict(&mut self) -> bool {
         let oldest = self.gone.first().map(|(_, id)| *id);
         oldest.is_some_and(|id| {
+            self.folded += self.seen.get(&id).map_or(0, |seen| seen.rows);
             self.remove(id);
             true
         })
@@ -91,7 +103,7 @@ impl Names {
         }
         let other = Arc::new(other(like.labels.get(Label::Node), end));
         self.insert(&other);
-        self.seen.insert(other.id, end);
+        self.seen.insert(other.id, Seen { last: end, rows: 0 });
         Some(other)
     }
 

@@ -258,15 +258,16 @@ fn who_finds_no_room_is_counted_under_other() {
     let mut second = sample(window(1, 2), &[&b, &c]);
     second.changed = vec![gone(&a, 2), gone(&c, 1)];
     store.append(second);
-    assert_eq!((ids(&store), store.forgotten()), (vec![1, 2, 3], 0), "the gone are remembered");
+    assert_eq!((ids(&store), store.folded()), (vec![1, 2, 3], 0), "the gone are remembered");
     // One comes: the one who was gone first leaves. Then another; then none is gone.
     store.append(sample(window(2, 3), &[&b, &d]));
-    assert_eq!((ids(&store), store.forgotten()), (vec![1, 2, 4, EntityId::OTHER.0], 1));
+    assert_eq!((ids(&store), store.folded()), (vec![1, 2, 4, EntityId::OTHER.0], 2), "two of c");
     assert_eq!(store.after(2, 1).windows[0].changed[0].id, EntityId::OTHER, "watchers learn the name");
     store.append(sample(window(3, 4), &[&b, &d, &e]));
     assert_eq!(ids(&store), [2, 4, 5, EntityId::OTHER.0]);
     store.append(sample(window(4, 5), &[&a, &b, &d, &e]));
     assert_eq!(ids(&store), [2, 4, 5, EntityId::OTHER.0], "the living do not drive each other out");
+    assert_eq!(store.folded(), 4, "two of c, one of a, and a again");
 
     let series = store.select(&select(Range::Last(Duration::from_secs(5)))).unwrap();
     let rows: HashMap<u64, u64> =
