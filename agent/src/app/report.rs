@@ -75,7 +75,7 @@ impl Reporter {
 
         let cpu = process_cpu();
         let elapsed = self.at.elapsed().as_secs_f64();
-        let own = if elapsed > 0.0 { (cpu - self.cpu).as_secs_f64() / elapsed } else { 0.0 };
+        let own = if elapsed > 0.0 { cpu.saturating_sub(self.cpu).as_secs_f64() / elapsed } else { 0.0 };
         self.cpu = cpu;
         self.at = std::time::Instant::now();
         let programs: f64 = probes.iter().filter_map(|probe| probe.cpu_share).sum();

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{config::Window, guess::guess, probes};
 
-/// Entities with numbers of their own. Above, an index no longer fits a slot's 16 bits.
+/// Entities with numbers of their own. Each takes a cache line for each shard.
 pub const SLOTS: RangeInclusive<u32> = 16..=65_536;
 /// Histogram blocks of 1 KiB each: at most 256 MiB.
 pub const BLOCKS: RangeInclusive<u32> = 16..=262_144;
@@ -22,7 +22,7 @@ pub const STREAMS: RangeInclusive<u32> = 1..=4_096;
 pub const HISTORY: RangeInclusive<u64> = 1..=86_400;
 
 /// The rungs that can be forced.
-pub const RUNGS: [&str; 2] = ["exact", "short"];
+pub const RUNGS: [&str; 3] = ["exact", "exact-fork", "short"];
 /// Levels of the kernel programs' log, by number.
 pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
