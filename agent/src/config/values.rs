@@ -18,6 +18,8 @@ pub const ENTITIES: RangeInclusive<u32> = 16..=1_048_576;
 pub const THREADS: RangeInclusive<u32> = 1..=64;
 /// Streams, connections or queries at once.
 pub const STREAMS: RangeInclusive<u32> = 1..=4_096;
+/// Bytes of answers that are not sent yet; one of the largest must fit.
+pub const ANSWERS: RangeInclusive<u32> = 33_554_432..=u32::MAX;
 /// Any stretch of history: a day of one-second windows is already more than a node should hold.
 pub const HISTORY: RangeInclusive<u64> = 1..=86_400;
 
