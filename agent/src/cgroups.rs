@@ -4,6 +4,9 @@
 mod tests;
 
 use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    ffi::OsString,
     fs,
     os::unix::{
         ffi::{OsStrExt, OsStringExt},
@@ -27,6 +30,9 @@ pub enum CgroupError {
     /// No cgroup v2 mount.
     #[error("no cgroup v2 file system is mounted")]
     NoV2,
+    /// A cgroup name space, or a bind mount of a part: all that is outside would look as if it were gone.
+    #[error("the cgroup file system shows only this container's own subtree: mount the host's")]
+    Namespaced,
     /// The mount table cannot be read.
     #[error("cannot read the mount table")]
     Mounts(#[source] std::io::Error),
@@ -36,34 +42,36 @@ impl Hierarchies {
     /// Reads the mount table.
     ///
     /// # Errors
-    /// When there is no cgroup v2 mount or the table cannot be read.
+    /// When no cgroup v2 mount shows the whole hierarchy, or the table cannot be read.
     pub fn find() -> Result<Hierarchies, CgroupError> {
         let table = fs::read("/proc/self/mountinfo").map_err(CgroupError::Mounts)?;
         let mut mounts = mounts(&table);
         // The table also lists what another file system has been mounted over.
         mounts.retain(|mount| mount.at.join("cgroup.procs").exists());
-        Hierarchies::of_mounts(&mounts)
+        Hierarchies::of_mounts(&mounts, |at| fs::metadata(at).is_ok_and(|dir| dir.ino() == ROOT_ID))
     }
 
-    fn of_mounts(mounts: &[Mount]) -> Result<Hierarchies, CgroupError> {
-        let identity = widest(mounts.iter().filter(|m| m.v2)).ok_or(CgroupError::NoV2)?;
+    /// In a container there may be several mounts of a hierarchy: its own cgroup, and the host's tree that was mounted
+    /// into it. Only one that shows it from its root is of use.
+    fn of_mounts(mounts: &[Mount], is_whole: impl Fn(&Path) -> bool) -> Result<Hierarchies, CgroupError> {
+        let whole = |of: &dyn Fn(&Mount) -> bool| {
+            mounts.iter().find(|mount| of(mount) && is_whole(&mount.at)).map(|mount| mount.at.clone())
+        };
+        let identity = whole(&|mount| mount.v2).ok_or_else(|| match mounts.iter().any(|mount| mount.v2) {
+            true => CgroupError::Namespaced,
+            false => CgroupError::NoV2,
+        })?;
         let controllers = fs::read_to_string(identity.join("cgroup.controllers")).unwrap_or_default();
         let cpu = if controllers.split_whitespace().any(|controller| controller == "cpu") {
             Some(identity.clone())
         } else {
-            widest(mounts.iter().filter(|m| !m.v2 && m.controllers.iter().any(|c| c == "cpu")))
+            whole(&|mount| !mount.v2 && mount.controllers.iter().any(|name| name == "cpu"))
         };
         Ok(Hierarchies { identity, cpu })
     }
 }
 
-/// The mount that shows most of a hierarchy. In a container there may be several: its own cgroup, and the host's tree
-/// that was mounted into it. The root of a hierarchy has id 1, whatever name space one looks from.
-fn widest<'a>(mounts: impl Iterator<Item = &'a Mount> + Clone) -> Option<PathBuf> {
-    let is_root = |mount: &&Mount| fs::metadata(&mount.at).is_ok_and(|dir| dir.ino() == ROOT_ID);
-    mounts.clone().find(is_root).or_else(|| mounts.clone().next()).map(|mount| mount.at.clone())
-}
-
+/// The id of each hierarchy's root directory, in whatever cgroup name space one looks at it.
 const ROOT_ID: u64 = 1;
 
 /// One cgroup mount.
@@ -92,7 +100,7 @@ fn mount(line: &[u8]) -> Option<Mount> {
     };
     let options = after.nth(1)?.split(|byte| *byte == b',');
     Some(Mount {
-        at: PathBuf::from(std::ffi::OsString::from_vec(unescape(at))),
+        at: PathBuf::from(OsString::from_vec(unescape(at))),
         v2,
         controllers: options.map(|option| String::from_utf8_lossy(option).into_owned()).collect(),
     })
@@ -130,15 +138,17 @@ pub struct Dir {
     pub path: PathBuf,
     /// Where its parent is in the list; the root has none.
     pub parent: Option<usize>,
+    /// Whether all its children are in the list.
+    pub whole: bool,
 }
 
 /// Every cgroup of a hierarchy at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Walk {
-    /// Parents before their children.
+    /// Parents before their children; empty where the root cannot be looked at.
     pub dirs: Vec<Dir>,
-    /// Directories that were not entered, or whose children were not listed: over the bounds, or unreadable. 0 means
-    /// that what is not in the list does not exist.
+    /// Directories of which not all children are in the list: over the bounds, or unreadable. 0 means that what is not
+    /// in the list does not exist.
     pub skipped: u64,
 }
 
@@ -161,6 +171,9 @@ impl Default for Bounds {
 /// Lists every cgroup below a root: one stat for each, and one listing for each that has children. A directory counts
 /// its children in its link count, so that leaves, which are most, need not be opened; a file system that does not
 /// keep that count says 1, and then all are.
+///
+/// Who may make cgroups in one branch of the tree cannot hide another: branches below the root take turns, and the one
+/// with the fewest directories so far is next. Within a branch the shallow come first.
 #[must_use]
 pub fn walk(root: &Path, bounds: Bounds) -> Walk {
     let mut walk = Walk::default();
@@ -168,33 +181,79 @@ pub fn walk(root: &Path, bounds: Bounds) -> Walk {
         walk.skipped = 1;
         return walk;
     };
-    walk.dirs.push(Dir { id: meta.ino(), path: PathBuf::new(), parent: None });
-    let mut open = vec![(0, 0)];
-    while let Some((at, depth)) = open.pop() {
-        let Some(path) = walk.dirs.get(at).map(|dir| dir.path.clone()) else { continue };
-        let entries = match fs::read_dir(root.join(&path)) {
-            Ok(entries) => entries,
-            // Removed since its parent was listed.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(_) => {
-                walk.skipped += 1;
-                continue;
-            }
-        };
-        for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-            if depth >= bounds.depth || walk.dirs.len() >= bounds.dirs {
-                walk.skipped += 1;
-                continue;
-            }
-            let path = path.join(entry.file_name());
-            let links = fs::symlink_metadata(root.join(&path)).map_or(0, |meta| meta.nlink());
-            walk.dirs.push(Dir { id: entry.ino(), path, parent: Some(at) });
-            if links != LINKS_OF_A_LEAF && links != 0 {
-                open.push((walk.dirs.len() - 1, depth + 1));
-            }
+    walk.dirs.push(Dir { id: meta.ino(), path: PathBuf::new(), parent: None, whole: true });
+    let mut trunk = Branch { open: VecDeque::from([(0, 0)]), ..Branch::default() };
+    let mut branches = Vec::new();
+    while let Some(child) = trunk.next(root, bounds, &mut walk) {
+        trunk.open.clear();
+        branches
+            .push(Branch { open: child.map(|child| (child, 1)).into_iter().collect(), ..Branch::default() });
+    }
+    let mut turns: BinaryHeap<_> = (0..branches.len()).map(|at| Reverse((0, at))).collect();
+    while let Some(Reverse((taken, at))) = turns.pop() {
+        let Some(branch) = branches.get_mut(at) else { continue };
+        if let Some(child) = branch.next(root, bounds, &mut walk) {
+            branch.open.extend(child.map(|child| (child, branch.depth + 1)));
+            turns.push(Reverse((taken + 1, at)));
         }
     }
+    walk.skipped = walk.dirs.iter().filter(|dir| !dir.whole).count() as u64;
     walk
+}
+
+/// A part of the tree that is being walked.
+#[derive(Debug, Default)]
+struct Branch {
+    /// Directories to be listed, with how deep they are.
+    open: VecDeque<(usize, usize)>,
+    /// The directory whose children come next, how deep it is, and those of them that are not in the list yet.
+    parent: usize,
+    depth: usize,
+    children: std::vec::IntoIter<(OsString, u64)>,
+}
+
+impl Branch {
+    /// Puts one more directory into the list; gives its place there if it may have children. `None` at the end.
+    fn next(&mut self, root: &Path, bounds: Bounds, walk: &mut Walk) -> Option<Option<usize>> {
+        loop {
+            let parent = walk.dirs.get(self.parent)?;
+            let Some((name, id)) = self.children.next() else {
+                (self.parent, self.depth) = self.open.pop_front()?;
+                self.children = list(root, bounds, self.depth, walk.dirs.get_mut(self.parent)?);
+                continue;
+            };
+            if walk.dirs.len() >= bounds.dirs {
+                self.children = Vec::new().into_iter();
+                walk.dirs.get_mut(self.parent)?.whole = false;
+                continue;
+            }
+            let path = parent.path.join(name);
+            let links = fs::symlink_metadata(root.join(&path)).map_or(0, |meta| meta.nlink());
+            walk.dirs.push(Dir { id, path, parent: Some(self.parent), whole: true });
+            return Some(Some(walk.dirs.len() - 1).filter(|_| links != LINKS_OF_A_LEAF && links != 0));
+        }
+    }
+}
+
+/// The children of a directory, by name and id, and in the directory whether they are all.
+fn list(root: &Path, bounds: Bounds, depth: usize, dir: &mut Dir) -> std::vec::IntoIter<(OsString, u64)> {
+    let limit = if depth < bounds.depth { bounds.dirs } else { 0 };
+    let mut children = Vec::new();
+    match fs::read_dir(root.join(&dir.path)) {
+        Ok(entries) => {
+            for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+                if children.len() >= limit {
+                    dir.whole = false;
+                    break;
+                }
+                children.push((entry.file_name(), entry.ino()));
+            }
+        }
+        // Removed since its parent was listed.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(_) => dir.whole = false,
+    }
+    children.into_iter()
 }
 
 /// Its name in its parent, and its own `.`.

@@ -53,17 +53,24 @@ fn hierarchies() {
     let other = mount("v1-set", false, &["rw", "cpuset", "cpuacct"]);
     let (pure, bare, set) =
         (mount("pure", true, &[]), mount("bare", true, &[]), mount("cpuset-only", true, &[]));
+    let (own, own_v1) = (mount("own-subtree", true, &[]), mount("own-v1", false, &["rw", "cpu"]));
+    let is_whole = |at: &Path| !text(at).contains("own-");
     for (mounts, identity, cpu) in [
         (vec![&pure], "pure", Some("pure")),
         (vec![&other, &v1, &bare], "bare", Some("v1-cpu")),
         (vec![&pure, &v1], "pure", Some("pure")),
         (vec![&other, &set], "cpuset-only", None),
+        // A container's own cgroup beside the host's tree.
+        (vec![&own, &pure], "pure", Some("pure")),
+        (vec![&own_v1, &bare], "bare", None),
+        (vec![&own_v1, &bare, &v1], "bare", Some("v1-cpu")),
     ] {
         let mounts: Vec<Mount> = mounts.into_iter().cloned().collect();
-        let found = Hierarchies::of_mounts(&mounts).unwrap();
+        let found = Hierarchies::of_mounts(&mounts, is_whole).unwrap();
         assert_eq!(found, Hierarchies { identity: at(identity), cpu: cpu.map(at) });
     }
-    assert!(matches!(Hierarchies::of_mounts(&[v1]), Err(CgroupError::NoV2)));
+    assert!(matches!(Hierarchies::of_mounts(&[v1], is_whole), Err(CgroupError::NoV2)));
+    assert!(matches!(Hierarchies::of_mounts(&[own], is_whole), Err(CgroupError::Namespaced)));
 }
 
 #[test]
@@ -101,6 +108,11 @@ fn a_walk_keeps_to_its_bounds_and_says_so() {
     {
         let walk = walk(tree.path(), Bounds { depth, dirs });
         assert_eq!((walk.dirs.len(), walk.skipped == 0), (found, complete), "depth {depth}, dirs {dirs}");
+        for dir in &walk.dirs {
+            let real = fs::read_dir(tree.path().join(&dir.path)).unwrap().count();
+            let listed = walk.dirs.iter().filter(|child| child.path.parent() == Some(&dir.path)).count();
+            assert_eq!(dir.whole, real == listed, "{} with depth {depth}, dirs {dirs}", text(&dir.path));
+        }
     }
     assert_eq!(walk(&tree.path().join("gone"), Bounds::default()), Walk { dirs: Vec::new(), skipped: 1 });
 }
@@ -115,4 +127,21 @@ fn descendants_of_a_root() {
     ] {
         assert_eq!(descendants(stat.as_bytes()), expected, "{stat:?}");
     }
+}
+
+#[test]
+fn nobody_hides_another_branch() {
+    let tree = tempfile::tempdir().unwrap();
+    let make = |path: String| fs::create_dir_all(tree.path().join(path)).unwrap();
+    // Two crowds, so that one comes before the pods in whatever order the file system lists them.
+    for crowd in ["crowd-a", "crowd-z"] {
+        (0..200).for_each(|n| make(format!("{crowd}/user/broad-{n}/x")));
+        make(format!("{crowd}/user{}", "/deep".repeat(40)));
+    }
+    (0..20).for_each(|n| make(format!("pods/burstable/pod-{n}/container")));
+    let walk = walk(tree.path(), Bounds { depth: 24, dirs: 150 });
+    let of = |branch: &str| walk.dirs.iter().filter(|dir| dir.path.starts_with(branch)).count();
+    assert_eq!((walk.dirs.len(), of("pods")), (150, 2 + 40));
+    assert!(walk.dirs.iter().filter(|dir| dir.path.starts_with("pods")).all(|dir| dir.whole));
+    assert!(walk.skipped > 0);
 }

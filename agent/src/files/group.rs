@@ -25,6 +25,8 @@ pub(super) struct Group {
     told: u64,
     /// A file that was there is not there any more: the cgroup may be gone.
     pub(super) ended: bool,
+    /// Whether all its children were known until now; of one that was born, trivially.
+    pub(super) whole: bool,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,7 @@ impl Group {
             own: 0,
             told: 0,
             ended: false,
+            whole: born,
         }
     }
 

@@ -34,7 +34,9 @@ const KEPT: usize = 512;
 ///
 /// A v2 `usage_usec` counts a cgroup with everything below it; here each has its own part, the growth of its file less
 /// that of its children's, so that sums over cgroups count nothing twice. What a child did between its last reading and
-/// its end stays with its parent. `throttled_usec` is each cgroup's own quota and is taken as it is.
+/// its end stays with its parent, and so does what is done in cgroups beyond the bounds of a walk: that is in the log
+/// and is no loss, since whoever may make cgroups could otherwise make every window incomplete. `throttled_usec` is each
+/// cgroup's own quota and is taken as it is.
 #[derive(Debug)]
 pub struct CpuStat {
     identity: PathBuf,
@@ -50,8 +52,10 @@ pub struct CpuStat {
     since_walk: u32,
     /// Whether nothing was read yet.
     baseline: bool,
-    /// Directories that the last walk did not see: their throttling is not known.
+    /// Directories of which the last walk did not see all children: their throttling is not known.
     skipped: u64,
+    /// Whether there was nothing to walk.
+    nowhere: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +82,7 @@ impl CpuStat {
             since_walk: SWEEP,
             baseline: true,
             skipped: 0,
+            nowhere: false,
         }
     }
 
@@ -100,7 +105,7 @@ impl CpuStat {
 
         let failed = self.read_files();
         let rows = self.order.iter().filter_map(|(id, _)| Some((EntityId(*id), self.groups.get(id)?)));
-        let lost = [("files_unreadable", failed), ("cgroups_over_bounds", self.skipped)];
+        let lost = [("files_unreadable", failed), ("cgroups_unreadable", u64::from(self.nowhere))];
         Reading {
             source: "cpu.stat",
             rows: rows.map(|(id, group)| (id, group.values(self.columns))).filter(measured).collect(),
@@ -138,14 +143,26 @@ impl CpuStat {
 
     /// Makes the groups those of the walk.
     fn take_in(&mut self, walk: Walk) {
-        // What was not there when everything was seen has appeared since.
-        let born = !self.groups.is_empty() && self.skipped == 0;
+        self.nowhere = walk.dirs.is_empty();
+        if walk.skipped > 0 && self.skipped == 0 {
+            let skipped = walk.skipped;
+            tracing::warn!(skipped, "too many cgroups, or unreadable: some count as part of their parents");
+        }
         self.skipped = walk.skipped;
         self.order = walk.dirs.iter().map(|dir| (dir.id, dir.parent)).collect();
         let mut before = std::mem::take(&mut self.groups);
-        for dir in walk.dirs {
+        for dir in &walk.dirs {
+            let parent = dir.parent.and_then(|parent| walk.dirs.get(parent));
+            let parent = parent.and_then(|parent| self.groups.get(&parent.id));
+            // What was not there when all its parent's children were seen has appeared since.
+            let born = parent.is_some_and(|parent| parent.whole);
             let group = before.remove(&dir.id).unwrap_or_else(|| Group::new(self.files(&dir.path), born));
             self.groups.insert(dir.id, group);
+        }
+        for dir in &walk.dirs {
+            if let Some(group) = self.groups.get_mut(&dir.id) {
+                group.whole = dir.whole;
+            }
         }
     }
 

@@ -174,5 +174,18 @@ fn what_cannot_be_read_is_lost_and_said() {
     assert_eq!(reading.rows.iter().map(|(id, _)| id.0).collect::<Vec<_>>(), [id]);
     assert_eq!(reading.lost, [Lost { reason: "files_unreadable", count: 1 }]);
     let mut nowhere = CpuStat::new(&Hierarchies { identity: v2.root().join("none"), cpu: None }, true);
-    assert_eq!(nowhere.read().lost, [Lost { reason: "cgroups_over_bounds", count: 1 }]);
+    assert_eq!(nowhere.read().lost, [Lost { reason: "cgroups_unreadable", count: 1 }]);
+}
+
+#[test]
+fn who_makes_cgroups_beyond_the_bounds_spoils_nothing_for_the_others() {
+    let v2 = Tree::new();
+    let deep = format!("user{}", "/deep".repeat(40));
+    v2.use_up(&[("", 0), ("user", 0), (&deep, 0), ("pods", 0)]);
+    let mut stat = CpuStat::new(&Hierarchies { identity: v2.root(), cpu: None }, true);
+    read(&mut stat, &v2);
+    assert!(stat.skipped > 0);
+    // No loss is declared, see `read`; a new pod counts from its beginning; the depths count as the one above them.
+    v2.use_up(&[("", 900), ("user", 400), (&deep, 300), ("pods", 500), ("pods/new", 500)]);
+    assert_eq!(read(&mut stat, &v2), usage(&[("user", 400), ("pods/new", 500)]));
 }

@@ -4,11 +4,11 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fs,
     os::unix::fs::MetadataExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use super::{
-    SWEEP,
+    SILENCE, SWEEP,
     place::{Name, place},
 };
 use crate::{
@@ -37,12 +37,16 @@ struct Cgroup {
     name: Name,
     /// The cgroup that is the container, pod or unit; often itself.
     owner: EntityId,
-    /// The window in which it was found gone.
+    /// The window in which it was found gone, or given up.
     gone: Option<u64>,
+    /// Given up for its silence: it may live, and is back as soon as it does something.
+    given_up: bool,
     /// Whether its slot was given back.
     released: bool,
     /// The last window with numbers of it, or of one that it owns.
     seen: u64,
+    /// The last window in which it did something.
+    active: u64,
 }
 
 /// An owner's name.
@@ -86,24 +90,50 @@ impl Cgroups {
         self.containers.get(pod).copied().unwrap_or(0)
     }
 
-    /// The owner of a cgroup that has numbers in this window. One that no walk found is its own: it was gone before it
-    /// could be looked at.
-    pub(super) fn owner(&mut self, id: EntityId, tick: u64) -> EntityId {
+    /// The owner of a cgroup that has numbers in this window, and whether one that was given up is back. One that no
+    /// walk found is its own: it was gone before it could be looked at, or there is nothing to look at.
+    pub(super) fn owner(&mut self, id: EntityId, tick: u64, active: bool) -> (EntityId, bool) {
         let gone = (self.root.is_some() && self.complete).then_some(tick);
         let cgroup = self.known.entry(id).or_insert_with(|| Cgroup {
             path: PathBuf::new(),
             name: Name::Unknown,
             owner: id,
             gone,
+            given_up: false,
             released: false,
             seen: tick,
+            active: tick,
         });
         cgroup.seen = tick;
+        let mut back = false;
+        if active {
+            cgroup.active = tick;
+            back = std::mem::take(&mut cgroup.given_up);
+            if back {
+                (cgroup.gone, cgroup.released) = (None, false);
+            }
+        }
         let owner = cgroup.owner;
         if let Some(owner) = self.known.get_mut(&owner) {
             owner.seen = tick;
         }
-        owner
+        (owner, back)
+    }
+
+    /// Gives up those whom no walk has found and who have long done nothing. Whether they are gone cannot be seen; their
+    /// slots are wanted by others, and one that lives after all claims another when it runs.
+    pub(super) fn give_up(&mut self, tick: u64) -> Vec<EntityId> {
+        let silent = |cgroup: &Cgroup| {
+            cgroup.gone.is_none() && cgroup.name == Name::Unknown && tick >= cgroup.active + SILENCE
+        };
+        self.known
+            .iter_mut()
+            .filter(|(_, cgroup)| silent(cgroup))
+            .map(|(id, cgroup)| {
+                (cgroup.gone, cgroup.given_up) = (Some(tick), true);
+                *id
+            })
+            .collect()
     }
 
     /// Compares what is known with the tree.
@@ -132,8 +162,10 @@ impl Cgroups {
                 name: place.name,
                 owner: EntityId(owner.id),
                 gone: None,
+                given_up: false,
                 released: false,
                 seen: tick,
+                active: tick,
             };
             let owns_itself = cgroup.owner == id;
             if self.known.insert(id, cgroup).is_some() && owns_itself {
@@ -145,8 +177,7 @@ impl Cgroups {
                 || cgroup.gone.is_none()
                     && !self.complete
                     // The walk did not get everywhere: ask for this one.
-                    && (cgroup.name == Name::Unknown
-                        || fs::metadata(root.join(&cgroup.path)).is_ok_and(|dir| dir.ino() == id.0));
+                    && (cgroup.name == Name::Unknown || is_there(&root.join(&cgroup.path), *id));
             if !lives && cgroup.gone.is_none() {
                 cgroup.gone = Some(tick);
                 found.gone.push(*id);
@@ -175,16 +206,20 @@ impl Cgroups {
     pub(super) fn forget(&mut self, tick: u64) -> Vec<EntityId> {
         let mut forgotten = Vec::new();
         self.known.retain(|id, cgroup| {
-            let over = match cgroup.gone {
-                Some(gone) => tick > gone.max(cgroup.seen) + SWEEP,
-                // Without a tree, silence is all there is to go by.
-                None => self.root.is_none() && tick > cgroup.seen + SWEEP,
-            };
+            let over = cgroup.gone.is_some_and(|gone| tick > gone.max(cgroup.seen) + SWEEP);
             if over {
                 forgotten.push(*id);
             }
             !over
         });
         forgotten
+    }
+}
+
+/// Whether a cgroup is where it was. One whose parent was closed to us is not gone for that.
+fn is_there(path: &Path, id: EntityId) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(dir) => dir.ino() == id.0,
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     }
 }

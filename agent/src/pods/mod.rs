@@ -37,6 +37,10 @@ const SWEEP: u64 = 10;
 /// Windows between the end of a cgroup and the return of its kernel slot: what its last threads did is read by then.
 const GRACE: u64 = 2;
 
+/// Windows without doing anything after which a cgroup that no walk has found is given up, and its slot given back:
+/// such cgroups, as short-lived as one likes, hold slots for so long at most.
+const SILENCE: u64 = 30;
+
 /// Names by cgroup id.
 #[derive(Debug)]
 pub struct Pods {
@@ -90,13 +94,25 @@ impl Pods {
 
         let mut rows: BTreeMap<EntityId, Values> = BTreeMap::new();
         for (id, values) in delta.rows {
-            let owner = if reserved(id).is_some() { id } else { self.cgroups.owner(id, self.tick) };
+            let owner = if reserved(id).is_some() {
+                id
+            } else {
+                let (owner, back) = self.cgroups.owner(id, self.tick, !values.is_zero());
+                if back {
+                    self.change(id, &mut changed, |entity| entity.gone_at = None);
+                }
+                owner
+            };
             match rows.entry(owner) {
                 std::collections::btree_map::Entry::Vacant(vacant) => {
                     vacant.insert(values);
                 }
                 std::collections::btree_map::Entry::Occupied(mut row) => row.get_mut().merge(&values),
             }
+        }
+
+        for id in self.cgroups.give_up(self.tick) {
+            self.change(id, &mut changed, |entity| entity.gone_at = Some(now));
         }
 
         let new: Vec<EntityId> = rows.keys().filter(|id| !self.entities.contains_key(id)).copied().collect();
@@ -113,7 +129,7 @@ impl Pods {
         }
     }
 
-    /// Cgroups that were found gone at least two windows ago, each once: their slots can be given back.
+    /// Cgroups that were found gone, or given up, at least two windows ago, each once: their slots can be given back.
     pub fn take_gone(&mut self) -> Vec<EntityId> {
         self.cgroups.take_gone(self.tick.saturating_sub(GRACE))
     }
@@ -142,6 +158,12 @@ impl Pods {
         }
     }
 
+    /// The version of a record that is made in this window: windows are counted, so that who was forgotten and comes
+    /// back has a later one than before.
+    fn version(&self) -> u32 {
+        u32::try_from(self.tick).unwrap_or(u32::MAX)
+    }
+
     /// Makes records for those who have none, and looks for names that were missing.
     fn name(&mut self, now: Utc, new: Vec<EntityId>, changed: &mut BTreeSet<EntityId>) {
         let swept = self.last_walk == Some(self.tick);
@@ -166,7 +188,8 @@ impl Pods {
             if !whole && gone_at.is_none() {
                 self.nameless.insert(id, self.tick);
             }
-            self.entities.insert(id, Arc::new(Entity { id, version: 1, valid_from: now, gone_at, labels }));
+            let version = self.version();
+            self.entities.insert(id, Arc::new(Entity { id, version, valid_from: now, gone_at, labels }));
             changed.insert(id);
         }
         due.sort_unstable();
@@ -186,9 +209,10 @@ impl Pods {
 
     /// A new version of a record that was reported.
     fn change(&mut self, id: EntityId, changed: &mut BTreeSet<EntityId>, edit: impl FnOnce(&mut Entity)) {
+        let version = self.version();
         if let Some(entity) = self.entities.get_mut(&id) {
             let entity = Arc::make_mut(entity);
-            entity.version = entity.version.saturating_add(1);
+            entity.version = version;
             edit(entity);
             changed.insert(id);
         }

@@ -49,22 +49,55 @@ pub(super) fn place(path: &str) -> Place {
 
 /// The outermost pod on the path: a pod that runs inside a container (kind in a pod) belongs to that container.
 fn in_pod(parts: &[&str]) -> Option<Place> {
-    parts.iter().enumerate().find_map(|(at, part)| {
+    for (at, part) in parts.iter().enumerate() {
         // `<pod slice>:cri-containerd:<id>`: containerd with the cgroupfs driver under a kubelet with the systemd one.
         let (part, joined) = part.split_once(':').map_or((*part, None), |(pod, rest)| (pod, Some(rest)));
-        let uid = pod_of_slice(part).or_else(|| {
-            let below_kubepods = parts.iter().take(at).any(|parent| *parent == "kubepods");
-            uid(part.strip_prefix("pod").filter(|_| below_kubepods)?)
-        })?;
-        let (container, depth) = match joined {
-            Some(joined) => (joined.rsplit_once(':').and_then(|(_, id)| container_id(id)), at + 1),
-            None => (parts.get(at + 1).and_then(|child| container_id(child)), at + 2),
-        };
-        Some(match container {
-            Some(id) => Place { name: Name::Container { pod: uid, id }, depth },
-            None => Place { name: Name::Pod { uid }, depth: at + 1 },
-        })
-    })
+        let below_kubepods = || parts.iter().take(at).any(|parent| *parent == "kubepods");
+        let pod = || uid(part.strip_prefix("pod").filter(|_| below_kubepods())?);
+        if let Some(uid) = pod_of_slice(part).or_else(pod) {
+            let (container, depth) = match joined {
+                Some(joined) => (joined.rsplit_once(':').and_then(|(_, id)| container_id(id)), at + 1),
+                None => (parts.get(at + 1).and_then(|child| container_id(child)), at + 2),
+            };
+            return Some(match container {
+                Some(id) => Place { name: Name::Container { pod: uid, id }, depth },
+                None => Place { name: Name::Pod { uid }, depth: at + 1 },
+            });
+        }
+        if !may_hold_pods(parts, at) {
+            return None;
+        }
+    }
+    None
+}
+
+/// Whether a kubelet's pods may be below this part of a path. Whoever has a subtree of his own (a user, a service with
+/// `Delegate=`) can make any name in it, and would write into a pod's numbers.
+fn may_hold_pods(parts: &[&str], at: usize) -> bool {
+    /// Whose cgroup holds the pods where the two drivers are mixed up, and what a kubelet, Docker and Podman put between.
+    const SERVICES: [&str; 10] = [
+        "containerd.service",
+        "crio.service",
+        "docker.service",
+        "kubelet.service",
+        "k3s.service",
+        "k3s-agent.service",
+        "rke2-server.service",
+        "rke2-agent.service",
+        "snap.microk8s.daemon-containerd.service",
+        "snap.microk8s.daemon-kubelite.service",
+    ];
+    const PLAIN: [&str; 7] =
+        ["kubepods", "burstable", "besteffort", "kubelet", "docker", "libpod_parent", "container"];
+    let Some(part) = parts.get(at) else { return false };
+    let is_users = *part == "user.slice" || part.starts_with("user-");
+    // Slices are the system's: nobody is given one, and a user's own are below his service.
+    part.ends_with(".slice") && !is_users
+        || SERVICES.contains(part)
+            && at.checked_sub(1).and_then(|above| parts.get(above)) == Some(&"system.slice")
+        || PLAIN.contains(part)
+        || at == 0 && part.starts_with("lxc.payload.")
+        || container_id(part).is_some()
 }
 
 /// `kubepods[-burstable|-besteffort]-pod<uid>.slice`, with whatever a nested kubelet puts before it.
@@ -124,6 +157,8 @@ mod tests {
         let unit = |unit: &str, depth| Place { name: Name::Unit(unit.into()), depth };
         let path = |path: &str, depth| Place { name: Name::Path(path.into()), depth };
         let burstable = "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID_.slice";
+        let user = "user.slice/user-1000.slice/user@1000.service";
+        let scope = |depth| unit(&format!("cri-containerd-{ID}.scope"), depth);
         let kind = "kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-podUID_.slice";
         for (text, expected) in [
             // The systemd driver, by quality of service and runtime.
@@ -154,6 +189,11 @@ mod tests {
             (format!("system.slice/docker-ID.scope/{kind}/cri-containerd-ID.scope"), container(UID, 7)),
             ("docker/ID/kubelet/kubepods/burstable/podUID/ID".into(), container(UID, 7)),
             (format!("kubepods/podUID/ID/docker/ID/{kind}/cri-containerd-ID.scope"), container(UID, 3)),
+            (
+                format!("machine.slice/libpod-ID.scope/container/{kind}/cri-containerd-ID.scope"),
+                container(UID, 8),
+            ),
+            ("lxc.payload.worker/kubepods.slice/kubepods-podUID_.slice".into(), pod(UID, 3)),
             // No pods.
             ("".into(), Place { name: Name::Host, depth: 0 }),
             ("/".into(), Place { name: Name::Host, depth: 0 }),
@@ -167,6 +207,21 @@ mod tests {
             ("system.slice/docker-ID.scope".into(), unit(&format!("docker-{ID}.scope"), 2)),
             ("docker/ID".into(), path(&format!("/docker/{ID}"), 2)),
             ("batch/job".into(), path("/batch/job", 2)),
+            // What a user can make in what is his: no pod, whatever its name.
+            (format!("{user}/kubepods-podUID_.slice/cri-containerd-ID.scope"), scope(5)),
+            (format!("{user}/{burstable}/cri-containerd-ID.scope"), scope(7)),
+            (format!("{user}/kubepods/burstable/podUID/ID"), unit("user@1000.service", 3)),
+            (format!("{user}/kubepods-podUID_.slice:cri-containerd:ID"), unit("user@1000.service", 3)),
+            (format!("{user}/user.slice/docker-ID.scope/{kind}/cri-containerd-ID.scope"), scope(10)),
+            (format!("{user}/containerd.service/kubepods/podUID/ID"), unit("containerd.service", 4)),
+            ("user.slice/kubepods-podUID_.slice".into(), unit("kubepods-podUID_.slice", 2)),
+            ("system.slice/ci.service/kubepods/podUID/ID".into(), unit("ci.service", 2)),
+            ("system.slice/ci.service/docker/ID/kubepods/podUID/ID".into(), unit("ci.service", 2)),
+            (
+                format!("docker/ID/{user}/kubepods-podUID_.slice/x-ID.scope"),
+                unit(&format!("x-{ID}.scope"), 7),
+            ),
+            ("batch/kubepods/podUID/ID".into(), path(&format!("/batch/kubepods/pod{UID}/{ID}"), 4)),
             // What only looks like a pod.
             ("podUID/ID".into(), path(&format!("/pod{UID}/{ID}"), 2)),
             ("kubepods/podnot-a-uid/ID".into(), path(&format!("/kubepods/podnot-a-uid/{ID}"), 3)),

@@ -49,9 +49,14 @@ impl Node {
 
     /// One window in which each of these counted 1.
     fn window(&mut self, ids: &[EntityId]) -> Sample {
-        let mut rows: Vec<_> = ids
+        self.counted(&ids.iter().map(|id| (*id, 1)).collect::<Vec<_>>())
+    }
+
+    /// One window in which each of these counted so much.
+    fn counted(&mut self, counts: &[(EntityId, u64)]) -> Sample {
+        let mut rows: Vec<_> = counts
             .iter()
-            .map(|id| (*id, Values { counters: vec![(Column(1), 1)], histograms: vec![] }))
+            .map(|(id, count)| (*id, Values { counters: vec![(Column(1), *count)], histograms: vec![] }))
             .collect();
         rows.sort_by_key(|(id, _)| *id);
         self.second += 1;
@@ -135,11 +140,11 @@ fn a_name_that_is_learned_later_is_a_new_version() {
     node.log(&format!("pods/shop_checkout-7d9_{UID}/mesh"));
     let mut found = changed(&node.window(&[id, sidecar]));
     found.sort();
-    assert_eq!(found, [(named("aaaaaaaaaaaa"), 3, false), (named("bbbbbbbbbbbb"), 1, false)]);
+    assert_eq!(found, [(named("aaaaaaaaaaaa"), 3, false), (named("bbbbbbbbbbbb"), 3, false)]);
     node.log(&format!("containers/checkout-7d9_shop_mesh-{}.log", container('b')));
-    assert_eq!(changed(&node.window(&[id, sidecar])), [(named("mesh"), 2, false)]);
+    assert_eq!(changed(&node.window(&[id, sidecar])), [(named("mesh"), 4, false)]);
     node.log(&format!("containers/checkout-7d9_shop_api-{}.log", container('a')));
-    assert_eq!(changed(&node.window(&[id, sidecar])), [(named("api"), 4, false)]);
+    assert_eq!(changed(&node.window(&[id, sidecar])), [(named("api"), 5, false)]);
     assert_eq!(changed(&node.window(&[id, sidecar])), []);
 }
 
@@ -173,8 +178,8 @@ fn a_gone_cgroup_keeps_its_name_and_gives_its_slot_back_after_two_windows() {
         }
         assert_eq!(node.pods.take_gone(), []);
     };
-    assert!(windows <= SWEEP);
-    assert_eq!(changed(&found), [("unit=a.service".into(), 2, true)]);
+    assert!(u64::from(windows) <= SWEEP);
+    assert_eq!(changed(&found), [("unit=a.service".into(), 1 + windows, true)]);
     assert_eq!(found.changed[0].gone_at, Some(found.window.end));
     assert_eq!(node.pods.take_gone(), []);
     node.window(&[leaf]);
@@ -232,10 +237,65 @@ fn one_that_was_taken_for_gone_comes_back() {
     assert_eq!(changed(&node.window(&[id])), [(format!("cgroup=(gone) id {}", id.0), 1, true)]);
     fs::rename(&aside, node.cgroups.path().join("a")).unwrap();
     let back = (0..SWEEP).map(|_| node.window(&[id])).find(|sample| !sample.changed.is_empty()).unwrap();
-    assert_eq!(changed(&back), [("cgroup=/a".into(), 2, false)]);
+    assert_eq!(changed(&back), [("cgroup=/a".into(), 1 + SWEEP as u32, false)]);
     node.window(&[id]);
     node.window(&[id]);
     assert_eq!(node.pods.take_gone(), []);
+}
+
+/// The tree has a corner where nobody gets, or there is none: short-lived cgroups are never seen in it.
+#[test]
+fn who_is_never_found_holds_its_slot_until_it_is_silent() {
+    for has_tree in [true, false] {
+        let mut node = Node::new();
+        node.make(&"deep/".repeat(40));
+        if !has_tree {
+            node.pods = Pods::new("node-1", None).with_logs(node.logs.path());
+        }
+        // As the kernel does: who has a slot is told of, with zeros, until it is given back.
+        let mut held: BTreeSet<EntityId> = BTreeSet::new();
+        let mut most = 0;
+        for n in 0..200 {
+            let busy = EntityId(u64::MAX / 2 + n);
+            held.insert(busy);
+            let counts: Vec<_> = held.iter().map(|id| (*id, u64::from(*id == busy))).collect();
+            node.counted(&counts);
+            most = most.max(held.len());
+            for id in node.pods.take_gone() {
+                assert!(held.remove(&id), "each once");
+            }
+        }
+        assert!(most as u64 <= SILENCE + GRACE + 2, "{most} slots were held");
+        assert!(node.pods.entities.len() as u64 <= most as u64 + 3 * SWEEP, "memory is bounded");
+    }
+}
+
+#[test]
+fn one_that_was_given_up_is_back_when_it_does_something() {
+    let mut node = Node::new();
+    node.pods = Pods::new("node-1", None).with_logs(node.logs.path());
+    let id = EntityId(77);
+    let mut version = 0;
+    for asleep in [SILENCE, SILENCE + GRACE, 5 * SILENCE] {
+        let awake = node.counted(&[(id, 1)]);
+        let [(entity, _)] = &awake.rows[..] else { panic!("one row") };
+        assert_eq!((name(entity).as_str(), entity.gone_at), ("cgroup=id 77", None));
+        assert!(awake.changed.contains(entity) && entity.version > version, "who looks on is told");
+        let mut slot = Some(id);
+        let mut told = Vec::new();
+        for window in 1..=asleep {
+            let zeros: Vec<_> = slot.iter().map(|id| (*id, 0)).collect();
+            told.extend(
+                node.counted(&zeros).changed.iter().map(|e| (window, e.gone_at.is_some(), e.version)),
+            );
+            if node.pods.take_gone() == [id] {
+                assert_eq!((slot.take(), window), (Some(id), SILENCE + GRACE));
+            }
+        }
+        let [(SILENCE, true, later)] = told[..] else { panic!("{told:?}") };
+        assert!(later > entity.version);
+        version = later;
+    }
 }
 
 #[test]
