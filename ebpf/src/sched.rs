@@ -24,7 +24,8 @@ use rajut_ebpf::{
     },
     kern::{
         cells::{add, cell, observe},
-        constants::{has_prev_state, has_throttled, throttled_offset},
+        constants::{create_at_switch, has_prev_state, has_throttled, throttled_offset},
+        host::attached,
         ledger::Run,
         slots,
         task_storage::TaskStorage,
@@ -45,8 +46,8 @@ fn sched_switch_exact(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// A task is running at the tick. The agent runs this on each CPU, in an interrupt, so that what a task has used so far
-/// is in the window where it was used.
+/// A task is running at the tick. The agent runs this on each CPU, in an interrupt or with preemption off, so that what a
+/// task has used so far is in the window where it was used.
 #[unsafe(link_section = "raw_tp/sched_flush")]
 #[unsafe(no_mangle)]
 extern "C" fn sched_flush(_ctx: *const u8) -> i32 {
@@ -72,10 +73,16 @@ unsafe fn bill(task: *const u8, program: Program) {
         if TASK_PID.of(task) == 0 {
             return run.applied();
         }
-        let Some(saved) = TASKS.get_or_create(task).as_mut() else {
+        let storage = if create_at_switch() != 0 { TASKS.get_or_create(task) } else { TASKS.get(task) };
+        let Some(saved) = storage.as_mut() else {
             (*ledger).no_storage += 1;
             return;
         };
+        if saved.flags & Task::KNOWN == 0 && TASK_START.of(task) < attached() {
+            // It lived before us, and the iterator did not see it: its first bill begins here.
+            remember(task, saved);
+            return run.applied();
+        }
         let Some(cell) = cell_of(task, saved, cpu) else {
             (*ledger).no_cell += 1;
             return;
@@ -117,26 +124,29 @@ unsafe fn count(task: *const u8, saved: &mut Task, cell: *mut Cell, ledger: *mut
 
         let voluntary = TASK_NVCSW.of(task) as u32;
         let involuntary = TASK_NIVCSW.of(task) as u32;
-        add(&raw mut (*cell).voluntary, u64::from(voluntary.wrapping_sub(saved.voluntary)));
+        let slept = voluntary.wrapping_sub(saved.voluntary);
+        add(&raw mut (*cell).voluntary, u64::from(slept));
         add(&raw mut (*cell).involuntary, u64::from(involuntary.wrapping_sub(saved.involuntary)));
         saved.voluntary = voluntary;
         saved.involuntary = involuntary;
 
-        let waited = TASK_WAITED.of(task);
-        let wait = waited.wrapping_sub(saved.waited);
-        saved.waited = waited;
-        if has_throttled() != 0 {
-            let quota = throttled_since(task, saved, wait);
-            if quota != 0 {
-                add(&raw mut (*cell).quota, if quota < wait { quota } else { wait });
-            }
-        }
         let waits = TASK_WAITS.of(task) as u32;
         let new = waits.wrapping_sub(saved.waits);
+        let waited = TASK_WAITED.of(task);
+        let wait = if new == 0 { 0 } else { waited.wrapping_sub(saved.waited) };
+        let mut quota = 0;
+        if has_throttled() != 0 {
+            quota = throttled_since(task, saved, wait);
+            quota = if quota < wait { quota } else { wait };
+        }
+        saved.flags = if slept == 0 { Task::KNOWN } else { Task::KNOWN | Task::SLEPT };
         if new != 0 {
             saved.waits = waits;
-            add(&raw mut (*cell).waited, wait);
-            add(&raw mut (*cell).waits, u64::from(new));
+            saved.waited = waited;
+            add(&raw mut (*cell).contention, wait - quota);
+            if quota != 0 {
+                add(&raw mut (*cell).quota, quota);
+            }
             // More than one: the hook missed a switch. Their sum is known, so each gets its share.
             let each = if new == 1 { wait } else { wait / u64::from(new) };
             observe(cell, ledger, each, new);
@@ -144,8 +154,23 @@ unsafe fn count(task: *const u8, saved: &mut Task, cell: *mut Cell, ledger: *mut
     }
 }
 
+/// Begins a task's account at its counters as they stand.
+#[inline(always)]
+unsafe fn remember(task: *const u8, saved: &mut Task) {
+    // SAFETY: see `bill`.
+    unsafe {
+        saved.ran = TASK_RAN.of(task);
+        saved.voluntary = TASK_NVCSW.of(task) as u32;
+        saved.involuntary = TASK_NIVCSW.of(task) as u32;
+        saved.waited = TASK_WAITED.of(task);
+        saved.waits = TASK_WAITS.of(task) as u32;
+        saved.flags = Task::KNOWN;
+    }
+}
+
 /// How long the task's group was throttled on the task's CPU since the task was billed there: the part of its wait that
-/// the quota caused, where it is not longer than the wait.
+/// the quota caused, where it is not longer than the wait. A task that slept and woke up on another CPU waited on a queue
+/// whose count at that moment nobody knows: 0.
 #[inline(always)]
 unsafe fn throttled_since(task: *const u8, saved: &mut Task, wait: u64) -> u64 {
     // SAFETY: see `bill`.
@@ -155,7 +180,7 @@ unsafe fn throttled_since(task: *const u8, saved: &mut Task, wait: u64) -> u64 {
         let mut grown = 0;
         if cfs_rq == saved.cfs_rq {
             grown = now.wrapping_sub(saved.throttled);
-        } else if wait != 0 && saved.cfs_rq != 0 {
+        } else if wait != 0 && saved.cfs_rq != 0 && saved.flags & Task::SLEPT == 0 {
             grown = throttled_elsewhere(saved);
         }
         saved.cfs_rq = cfs_rq;
@@ -169,7 +194,7 @@ unsafe fn throttled_since(task: *const u8, saved: &mut Task, wait: u64) -> u64 {
 unsafe fn throttled_elsewhere(saved: &Task) -> u64 {
     let mut now = 0u64;
     // SAFETY: reads kernel memory without faulting. The queue lives as long as its group, and the group as long as a
-    // task is in it; a task that has left the group since may get a number that is none, and then it is refused.
+    // task is in it. Of a task that has left the group since, this may be a number that is none; the wait bounds it.
     let failed = unsafe {
         bpf_probe_read_kernel(
             (&raw mut now).cast(),
@@ -192,11 +217,20 @@ extern "C" fn sched_baseline(ctx: *const *const u8) -> i32 {
             return 0;
         }
         if let Some(saved) = TASKS.get_or_create(task).as_mut() {
-            saved.ran = TASK_RAN.of(task);
-            saved.voluntary = TASK_NVCSW.of(task) as u32;
-            saved.involuntary = TASK_NIVCSW.of(task) as u32;
-            saved.waited = TASK_WAITED.of(task);
-            saved.waits = TASK_WAITS.of(task) as u32;
+            remember(task, saved);
+        }
+    }
+    0
+}
+
+/// A task is born: where storage cannot be made in `sched_switch`, it is made here.
+#[btf_tracepoint(function = "task_newtask")]
+fn sched_newtask(ctx: BtfTracePointContext) -> i32 {
+    // SAFETY: the task of the tracepoint's arguments, typed by BTF; it has not run yet.
+    unsafe {
+        let task = NEW_TASK.pointer(ctx.as_ptr().cast());
+        if let Some(saved) = TASKS.get_or_create(task).as_mut() {
+            saved.flags = Task::KNOWN;
         }
     }
     0
@@ -265,8 +299,7 @@ unsafe fn arrived(next: *const u8, clock: u64, cpu: u32, ledger: *mut Ledger) ->
         }
         let Some(cell) = cell(cpu, slots::of(next)) else { return false };
         let wait = if clock > queued { clock - queued } else { 0 };
-        add(&raw mut (*cell).waited, wait);
-        add(&raw mut (*cell).waits, 1);
+        add(&raw mut (*cell).contention, wait);
         observe(cell, ledger, wait, 1);
     }
     true

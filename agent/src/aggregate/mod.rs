@@ -64,18 +64,28 @@ fn increment(now: &Values, before: &Values) -> Values {
     Values { counters: counters.collect(), histograms: histograms.collect() }
 }
 
-/// Slot by slot; `None` when anything in it has shrunk, since a histogram is reset as a whole or not at all.
+/// Slot by slot; `None` when it was reset: a histogram is reset as a whole or not at all.
 fn since(now: &Histogram, before: &Histogram) -> Option<Histogram> {
     let sum = now.sum.checked_sub(before.sum)?;
-    let mut old = before.slots().iter().peekable();
-    let mut slots = Vec::with_capacity(now.slots().len());
-    for (slot, count) in now.slots() {
-        let old = match old.peek() {
-            Some((old_slot, _)) if old_slot < slot => return None,
-            Some((old_slot, _)) if old_slot == slot => old.next().map_or(0, |(_, count)| *count),
-            _ => 0,
-        };
-        slots.push((*slot, count.checked_sub(old)?));
+    let mut counts = [(0, 0); 256];
+    for (slot, count) in before.slots() {
+        counts[usize::from(*slot)].0 = *count;
     }
-    old.next().is_none().then(|| Histogram::new(slots, sum))
+    for (slot, count) in now.slots() {
+        counts[usize::from(*slot)].1 = *count;
+    }
+    let mut slots = Vec::with_capacity(now.slots().len());
+    for (slot, (before, now)) in (0..=u8::MAX).zip(counts) {
+        slots.push((slot, grown(before, now)?));
+    }
+    Some(Histogram::new(slots, sum))
+}
+
+/// The growth of a slot. The kernel counts it in 32 bits, so that it begins anew after 4 billion: a word that is smaller
+/// than before has wrapped where that is a plausible growth, and was reset where it is not.
+fn grown(before: u64, now: u64) -> Option<u64> {
+    now.checked_sub(before).or_else(|| {
+        let wrapped = (now as u32).wrapping_sub(before as u32);
+        (wrapped < 1 << 31).then_some(u64::from(wrapped))
+    })
 }

@@ -78,6 +78,14 @@ fn increments() {
             &[(A, values(0, &[(7, 2)], 9))],
         ),
         (
+            "a word of 32 bits that wrapped goes on",
+            &[
+                &[(A, values(1, &[(7, u64::from(u32::MAX) - 4), (9, u64::from(u32::MAX))], 10))],
+                &[(A, values(2, &[(7, 6)], 50))],
+            ],
+            &[(A, values(1, &[(7, 11), (9, 1)], 40))],
+        ),
+        (
             "a column that appears counts from 0",
             &[&[(A, Values::default())], &[(A, five.clone())]],
             &[(A, five.clone())],

@@ -6,12 +6,12 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::model::Utc;
 
-/// A difference to the wall clock up to which the anchor follows it gently; beyond, it jumps forward.
+/// A difference to the wall clock up to which the anchor follows it gently; beyond, the clock was set.
 const STEP: Duration = Duration::from_secs(1);
 /// How much the anchor moves in one tick at most.
 const SLEW: i64 = 1_000_000;
 
-/// UTC that never goes back.
+/// UTC, gently kept at the wall clock.
 #[derive(Debug)]
 pub struct Clock {
     /// UTC less BOOTTIME, ns.
@@ -31,12 +31,12 @@ impl Clock {
         Utc(boottime() + self.anchor)
     }
 
-    /// Follows the wall clock: a little at a time, so that windows keep their length; a large step forward at once (the
-    /// window that it falls into is a long one); a step back only by the same little, since windows never overlap.
+    /// Follows the wall clock: a little at a time, so that windows keep their length; where it was set, at once. Forward
+    /// makes one long window; back makes windows that take the place of stored ones.
     pub fn follow(&mut self, wall: Utc) {
         let ahead = wall.0 - self.now().0;
-        if ahead > STEP.as_nanos() as i64 {
-            tracing::warn!(seconds = ahead / 1_000_000_000, "the wall clock was set forward");
+        if ahead.abs() > STEP.as_nanos() as i64 {
+            tracing::warn!(seconds = ahead / 1_000_000_000, "the wall clock was set");
             self.anchor += ahead;
         } else {
             self.anchor += ahead.clamp(-SLEW, SLEW);
@@ -60,13 +60,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_follows_the_wall_and_never_goes_back() {
+    fn it_follows_the_wall_gently_and_where_it_was_set_at_once() {
+        let hour = Duration::from_secs(3600);
         let mut clock = Clock::new();
         let start = clock.now();
-        clock.follow(start + Duration::from_secs(3600));
-        assert!(clock.now() >= start + Duration::from_secs(3600));
-        let forward = clock.now();
+        clock.follow(start + hour);
+        assert!(clock.now() >= start + hour);
         clock.follow(start);
-        assert!(clock.now().0 > forward.0 - SLEW - 1, "an hour back moves it by a millisecond");
+        assert!(clock.now() < start + hour / 2);
+        let before = clock.anchor;
+        clock.follow(clock.now() + Duration::from_millis(300));
+        assert_eq!(clock.anchor - before, SLEW);
     }
 }

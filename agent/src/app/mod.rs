@@ -26,7 +26,7 @@ use crate::{
     cgroups::Hierarchies,
     config::Config,
     files::CpuStat,
-    kernel::{Kernel, LoadError},
+    kernel::{self, Kernel, LoadError},
     model::Utc,
     probes,
     sinks::{self, ServeError, View},
@@ -78,7 +78,7 @@ impl Prepared {
         let files = hierarchies.filter(|_| !is_off).map(|found| CpuStat::new(found, usage));
         let kernel = match (kernel, &files) {
             // Somebody who may not load programs wants to know; a kernel that cannot carry them is measured as it is.
-            (Err(error @ LoadError::NotPermitted(_)), _) | (Err(error), None) => {
+            (Err(error @ LoadError::NotPermitted), _) | (Err(error), None) => {
                 return Err(AppError::Nothing(error));
             }
             (Err(error), Some(_)) => {
@@ -106,48 +106,59 @@ impl Prepared {
         let socket = listener.socket().to_owned();
         self.reporter.with_counts(listener.counts());
         // After the socket, whose group may have to be set, and before any other thread.
-        if let Ok(kernel) = &mut self.pipeline.sources.kernel
-            && let Err(error) = kernel.put_down_privilege()
-        {
+        let put_down = match &mut self.pipeline.sources.kernel {
+            Ok(kernel) => kernel.put_down_privilege(),
+            Err(_) => kernel::put_down_privilege(),
+        };
+        if let Err(error) = put_down {
             tracing::warn!(%error, "cannot put capabilities down");
         }
         let status = StatusCell::new(self.reporter.report(&self.pipeline));
         let (shutdown, stopped) = watch::channel(false);
         let (head, newest) = watch::channel(0);
         let view = View { store: self.store.clone(), status: status.clone(), head: newest };
-        let ticking = tokio::spawn(self.run(status, head, stopped.clone()));
+        let mut ticking = tokio::spawn(self.run(status, head, stopped.clone()));
         let task = tokio::spawn(async move {
-            let served = listener.serve(view, stopped).await;
+            let ended = tokio::select! {
+                served = listener.serve(view, stopped) => served.map_err(AppError::from),
+                ticked = &mut ticking => return ticked?,
+            };
             // Serving ended, by request or not: the clock ends with it, and what is attached goes with the pipeline.
             ticking.abort();
             let _ = ticking.await;
-            Ok(served?)
+            ended
         });
         Ok(Agent { socket, shutdown, task })
     }
 
     /// The clock: a tick at each whole window of UTC.
-    async fn run(mut self, status: StatusCell, head: watch::Sender<u64>, mut stopped: watch::Receiver<bool>) {
+    ///
+    /// # Errors
+    /// When a tick panicked: a bug, and no reason to answer from a history that has ended.
+    async fn run(
+        mut self,
+        status: StatusCell,
+        head: watch::Sender<u64>,
+        mut stopped: watch::Receiver<bool>,
+    ) -> Result<(), AppError> {
         let window = self.config.window.0;
         loop {
             let now = self.clock.now();
             let next = now.floor(window) + window;
             tokio::select! {
                 () = tokio::time::sleep(next.since(now)) => {}
-                _ = stopped.wait_for(|stop| *stop) => return,
+                _ = stopped.wait_for(|stop| *stop) => return Ok(()),
             }
             self.clock.follow(Utc::now());
-            let end = self.clock.now().floor(window);
             // Files and maps are read here: off the threads that answer.
             let ticked = tokio::task::spawn_blocking(move || {
-                if end > now.floor(window) {
-                    self.pipeline.tick(end);
-                }
+                let now = self.clock.now();
+                self.pipeline.tick(now.floor(window), now);
                 let state = self.reporter.report(&self.pipeline);
                 (self, state)
             });
-            let Ok((prepared, state)) = ticked.await else { return };
-            self = prepared;
+            let state;
+            (self, state) = ticked.await?;
             status.set(state);
             head.send_replace(self.store.head());
         }

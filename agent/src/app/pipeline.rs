@@ -1,6 +1,6 @@
 //! The data's way, once for each tick.
 
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 use crate::{
     aggregate::Aggregate,
@@ -11,6 +11,9 @@ use crate::{
     pods::Pods,
     store::Store,
 };
+
+/// A reading that is taken later than this part of a window blurs the edge between two: both are marked.
+const LATE_PART: u32 = 10;
 
 /// Where readings come from.
 #[derive(Debug)]
@@ -37,9 +40,11 @@ pub struct Pipeline {
     aggregate: Aggregate,
     pods: Pods,
     store: Store,
-    /// A window longer than this is marked as late.
-    longest: Duration,
+    /// The length that a window should have.
+    length: Duration,
     last: Utc,
+    /// Whether the last reading was taken so late that it took something from the next window.
+    was_late: bool,
     /// What it did so far.
     pub totals: Totals,
 }
@@ -77,21 +82,31 @@ impl Pipeline {
             aggregate,
             pods: Pods::new(node, hierarchies),
             store,
-            longest: window + window / 2,
+            length: window,
             last: now,
+            was_late: false,
             totals: Totals::default(),
         }
     }
 
-    /// Closes the window that ends now.
-    pub fn tick(&mut self, now: Utc) {
-        let window = Window { start: self.last, end: now };
+    /// Closes the window that ends at `end`; the clock has come to `now` meanwhile.
+    pub fn tick(&mut self, end: Utc, now: Utc) {
+        let start = match end.cmp(&self.last) {
+            Ordering::Greater => self.last,
+            // The clock was moved back a little since the alarm was set: not yet.
+            Ordering::Equal => return,
+            // It was set back: the window is as long as it should be, and takes the place of a stored one.
+            Ordering::Less => end - self.length,
+        };
+        let window = Window { start, end };
         let readings = self.sources.read();
         let mut delta = self.aggregate.fold(window, readings);
-        if window.duration() > self.longest {
+        let is_late = now.since(end) > self.length / LATE_PART;
+        if is_late || self.was_late || window.duration() > self.length + self.length / 2 {
             delta.gaps.push(Gap { window, reason: Gap::LATE, count: 0 });
             self.totals.late += 1;
         }
+        self.was_late = is_late;
         let sample = self.pods.attribute(delta);
         let gone = self.pods.take_gone();
         if let Ok(kernel) = &mut self.sources.kernel {
@@ -102,6 +117,6 @@ impl Pipeline {
         self.totals.lost += sample.gaps.iter().map(|gap| gap.count).sum::<u64>();
         self.store.append(sample);
         self.totals.folded = self.store.folded();
-        self.last = now;
+        self.last = end;
     }
 }

@@ -68,7 +68,7 @@ impl Reporter {
 
         let cpu = process_cpu();
         let elapsed = self.at.elapsed().as_secs_f64();
-        let own = if elapsed > 0.0 { (cpu - self.cpu).as_secs_f64() / elapsed } else { 0.0 };
+        let own = if elapsed > 0.0 { cpu.saturating_sub(self.cpu).as_secs_f64() / elapsed } else { 0.0 };
         self.cpu = cpu;
         self.at = std::time::Instant::now();
         let programs: f64 = probes.iter().filter_map(|probe| probe.cpu_share).sum();
@@ -161,7 +161,7 @@ mod tests {
         let rows = [10, 11, 12].map(|id| (EntityId(id), values.clone())).to_vec();
         let window = Window { start: Utc(0), end: Utc(1) };
         store.append(Pods::new("n", None).attribute(Delta { window, rows, gaps: vec![] }));
-        pipeline.tick(Utc(2));
+        pipeline.tick(Utc(2), Utc(2));
         let status = Reporter::new("n".into(), vec![], None).report(&pipeline);
         let row = status.ledger.iter().find(|row| row.source == "store").unwrap();
         assert_eq!((row.folded, row.residual()), (2, 0));

@@ -66,7 +66,7 @@ impl CliError {
                 ServeError::Bind { .. } | ServeError::InUse(_) | ServeError::Insecure(_) => exit::USAGE,
                 ServeError::Grpc(_) | ServeError::Reflection(_) => exit::UNREACHABLE,
             },
-            CliError::Agent(AppError::Nothing(LoadError::NotPermitted(_))) => exit::PERMISSION,
+            CliError::Agent(AppError::Nothing(LoadError::NotPermitted)) => exit::PERMISSION,
             CliError::Agent(AppError::Nothing(_) | AppError::Task(_)) => exit::NOTHING,
         }
     }

@@ -55,6 +55,7 @@ static KEYS: &[Key] = &[
     key!("sinks", "connections", |c, v| c.sinks.connections = whole(v, values::STREAMS)? as usize),
     key!("sinks", "queries", |c, v| c.sinks.queries = whole(v, values::STREAMS)? as usize),
     key!("sinks", "queries_running", |c, v| c.sinks.queries_running = whole(v, values::THREADS)? as usize),
+    key!("sinks", "answers", |c, v| c.sinks.answers = whole(v, values::ANSWERS)? as usize),
     key!("sinks", "heartbeat", |c, v| c.sinks.heartbeat = values::span(text(v)?)?),
 ];
 

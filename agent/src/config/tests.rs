@@ -41,6 +41,7 @@ streams = 7
 connections = 8
 queries = 9
 queries_running = 3
+answers = 40000000
 heartbeat = "1s"
 "#,
     )
@@ -64,6 +65,7 @@ heartbeat = "1s"
             connections: 8,
             queries: 9,
             queries_running: 3,
+            answers: 40_000_000,
             heartbeat: Duration::from_secs(1),
         },
     };

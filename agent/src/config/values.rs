@@ -8,7 +8,7 @@ use std::{
 
 use crate::{config::Window, guess::guess, probes};
 
-/// Entities with numbers of their own. Above, an index no longer fits a slot's 16 bits.
+/// Entities with numbers of their own. Each takes a cache line for each shard.
 pub const SLOTS: RangeInclusive<u32> = 16..=65_536;
 /// Histogram blocks of 1 KiB each: at most 256 MiB.
 pub const BLOCKS: RangeInclusive<u32> = 16..=262_144;
@@ -18,11 +18,13 @@ pub const ENTITIES: RangeInclusive<u32> = 16..=1_048_576;
 pub const THREADS: RangeInclusive<u32> = 1..=64;
 /// Streams, connections or queries at once.
 pub const STREAMS: RangeInclusive<u32> = 1..=4_096;
+/// Bytes of answers that are not sent yet; one of the largest must fit.
+pub const ANSWERS: RangeInclusive<u32> = 33_554_432..=u32::MAX;
 /// Any stretch of history: a day of one-second windows is already more than a node should hold.
 pub const HISTORY: RangeInclusive<u64> = 1..=86_400;
 
 /// The rungs that can be forced.
-pub const RUNGS: [&str; 2] = ["exact", "short"];
+pub const RUNGS: [&str; 3] = ["exact", "exact-fork", "short"];
 /// Levels of the kernel programs' log, by number.
 pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 

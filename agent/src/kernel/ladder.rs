@@ -15,6 +15,8 @@ pub struct Rung {
     pub tracepoint: &'static str,
     /// Fields without which it cannot work.
     pub fields: &'static [&'static str],
+    /// A program that has to see each task be born, and its tracepoint.
+    pub newborn: Option<(&'static str, &'static str)>,
     /// Whether tasks that run are billed at each tick, and those that live at the start begin at a baseline.
     pub bills_tasks: bool,
 }
@@ -26,6 +28,16 @@ macro_rules! with_identity {
     };
 }
 
+/// What the kernel itself counts for each task.
+macro_rules! with_counters {
+    ($($field:literal),*) => {
+        with_identity![
+            "SWITCH_PREV", "TASK_RAN", "TASK_NVCSW", "TASK_NIVCSW", "TASK_WAITED", "TASK_WAITS", "TASK_START"
+            $(, $field)*
+        ]
+    };
+}
+
 /// The rungs of `sched`.
 pub static SCHED: &[Rung] = &[
     Rung {
@@ -33,14 +45,17 @@ pub static SCHED: &[Rung] = &[
         title: "tp_btf sched_switch, exact",
         program: "sched_switch_exact",
         tracepoint: "sched_switch",
-        fields: with_identity![
-            "SWITCH_PREV",
-            "TASK_RAN",
-            "TASK_NVCSW",
-            "TASK_NIVCSW",
-            "TASK_WAITED",
-            "TASK_WAITS"
-        ],
+        fields: with_counters![],
+        newborn: None,
+        bills_tasks: true,
+    },
+    Rung {
+        name: "exact-fork",
+        title: "tp_btf sched_switch and task_newtask, exact",
+        program: "sched_switch_exact",
+        tracepoint: "sched_switch",
+        fields: with_counters!["NEW_TASK"],
+        newborn: Some(("sched_newtask", "task_newtask")),
         bills_tasks: true,
     },
     Rung {
@@ -58,6 +73,7 @@ pub static SCHED: &[Rung] = &[
             "CFS_RQ_RQ",
             "RQ_CLOCK"
         ],
+        newborn: None,
         bills_tasks: false,
     },
 ];
@@ -71,9 +87,21 @@ impl Rung {
         for field in self.fields {
             offsets.get(field)?;
         }
+        if self.name == "exact" && !creates_at_switch(offsets) {
+            return Err(
+                "this kernel (before 6.4) cannot make task storage under a run queue's lock".to_owned()
+            );
+        }
         if self.name == "short" && offsets.get("SWITCH_PREV_STATE").is_err() {
             offsets.get("TASK_STATE")?;
         }
         Ok(())
     }
+}
+
+/// Whether task storage can be made while a run queue is locked: from 6.4 it comes out of a cache of its own, before
+/// that out of the page allocator, which may want to wake somebody.
+#[must_use]
+pub fn creates_at_switch(offsets: &Offsets) -> bool {
+    offsets.get("STORAGE_ALLOCATOR").is_ok() || offsets.get("STORAGE_NOLOCK").is_ok()
 }

@@ -2,6 +2,7 @@
 
 use std::{io, os::fd::AsRawFd};
 
+use anyhow::Context as _;
 use aya::{
     Btf as LoaderBtf, Ebpf, EbpfError, EbpfLoader, TestRun as _,
     maps::{Array, Map, MapData, Queue},
@@ -10,13 +11,15 @@ use aya::{
 use rajut_ebpf::abi::{
     cell::{Block, Cell, FIRST},
     constant,
+    host::{ATTACHED, OWN_PROCESS},
     ledger::{Ledger, Program},
 };
+use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     Config, LoadError,
     btf::Btf,
-    ladder::{Rung, SCHED},
+    ladder::{Rung, SCHED, creates_at_switch},
     logger::Logger,
     mapped::Mapped,
     object::{OBJECT, Offsets},
@@ -106,6 +109,7 @@ pub fn load(config: &Config, off: &[String]) -> Result<Loaded, LoadError> {
 /// Creates the maps, with load-time constants and offsets in place.
 fn create(config: &Config, offsets: &Offsets, topology: &Topology) -> Result<Ebpf, LoadError> {
     let throttled = offsets.get("CFS_RQ_THROTTLED");
+    let at_fork = config.rung.as_deref() == Some("exact-fork");
     let constants = [
         (constant::SLOTS, config.slots),
         (constant::SHARED, u32::from(topology.is_shared())),
@@ -113,9 +117,10 @@ fn create(config: &Config, offsets: &Offsets, topology: &Topology) -> Result<Ebp
         (constant::HAS_THROTTLED, u32::from(throttled.is_ok())),
         (constant::THROTTLED_OFFSET, throttled.map_or(0, |offset| offset as u32)),
         (constant::HAS_PREV_STATE, u32::from(offsets.get("SWITCH_PREV_STATE").is_ok())),
+        (constant::CREATE_AT_SWITCH, u32::from(!at_fork && creates_at_switch(offsets))),
     ];
     // Every constant has a value.
-    const { assert!(constant::ALL.len() == 6) };
+    const { assert!(constant::ALL.len() == 7) };
     let patched = offsets.patch(OBJECT, &constants).map_err(|error| LoadError::Other(error.to_string()))?;
     let mut loader = EbpfLoader::new();
     loader.allow_unsupported_maps();
@@ -134,7 +139,7 @@ fn create(config: &Config, offsets: &Offsets, topology: &Topology) -> Result<Ebp
     ] {
         loader.map_max_entries(name, entries);
     }
-    loader.load(&patched).map_err(|error| refusal(&error, || error.to_string()))
+    loader.load(&patched).map_err(|error| refusal(&error))
 }
 
 /// Attaches the best rung that holds.
@@ -154,9 +159,7 @@ fn climb(object: &mut Ebpf, config: &Config, offsets: &Offsets) -> Result<Verdic
                 verdict.rung = Some(rung);
                 break;
             }
-            Err(error) if errno(error.as_ref()) == Some(io::ErrorKind::PermissionDenied) => {
-                return Err(LoadError::NotPermitted(chain(error.as_ref())));
-            }
+            Err(error) if errno(error.as_ref()) == Some(libc::EPERM) => return Err(LoadError::NotPermitted),
             Err(error) => verdict.reasons.push(format!("{}: {}", rung.name, chain(error.as_ref()))),
         }
     }
@@ -164,23 +167,33 @@ fn climb(object: &mut Ebpf, config: &Config, offsets: &Offsets) -> Result<Verdic
 }
 
 fn attach(object: &mut Ebpf, rung: &Rung, types: &LoaderBtf) -> Result<(), anyhow::Error> {
+    let own: &mut RawTracePoint = program(object, "self_tgid")?;
+    own.load()?;
+    let tgid = own.test_run(RawTracePointRunOptions::new())?.return_value;
+    let host = object.map_mut("HOST").context("the object has no map HOST")?;
+    let mut host = Array::<_, u64>::try_from(host)?;
+    host.set(OWN_PROCESS, u64::from(tgid), 0)?;
+    host.set(ATTACHED, monotonic(), 0)?;
+
+    if let Some((newborn, tracepoint)) = rung.newborn {
+        let hook: &mut BtfTracePoint = program(object, newborn)?;
+        hook.load(tracepoint, types)?;
+        hook.attach()?;
+    }
     if rung.bills_tasks {
         baseline(object, types)?;
         let flush: &mut RawTracePoint = program(object, Program::Flush.name())?;
         flush.load()?;
     }
-    let own: &mut RawTracePoint = program(object, "self_tgid")?;
-    own.load()?;
-    let tgid = own.test_run(RawTracePointRunOptions::new())?.return_value;
-    array(object, "SELF")?.set(0, tgid, 0)?;
     let hook: &mut BtfTracePoint = program(object, rung.program)?;
     hook.load(rung.tracepoint, types)?;
     hook.attach()?;
     Ok(())
 }
 
-/// Has the counters of every living task remembered, so that its first bill begins now. Before the hook is attached:
-/// a task that is born in between begins at zero, as it should.
+/// Has the counters of every living task remembered, so that its first bill begins now. Before the hook is attached: a
+/// task that is born in between begins at zero, as it should. In a PID namespace of its own the iterator sees only that;
+/// the rest of the host is told by its age, and begins with its first bill.
 fn baseline(object: &mut Ebpf, types: &LoaderBtf) -> Result<(), anyhow::Error> {
     let iterator: &mut Iter = program(object, "sched_baseline")?;
     iterator.load("task", types)?;
@@ -188,6 +201,12 @@ fn baseline(object: &mut Ebpf, types: &LoaderBtf) -> Result<(), anyhow::Error> {
     let mut file = iterator.take_link(id)?.into_file()?;
     io::copy(&mut file, &mut io::sink())?;
     Ok(iterator.unload()?)
+}
+
+/// CLOCK_MONOTONIC, ns: what the kernel stamps a task's start with.
+fn monotonic() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// A program of the object by name and type.
@@ -249,21 +268,21 @@ impl AsRawFd for Descriptor<'_> {
     }
 }
 
-/// The error behind an error, down to the kernel's own.
-fn errno(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+/// The kernel's own error behind an error. EPERM is a question of privilege; EACCES is the verifier's no.
+fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     let mut at = Some(error);
     while let Some(error) = at {
         if let Some(io) = error.downcast_ref::<io::Error>() {
-            return Some(io.kind());
+            return io.raw_os_error();
         }
         at = error.source();
     }
     None
 }
 
-fn refusal(error: &EbpfError, text: impl Fn() -> String) -> LoadError {
+fn refusal(error: &EbpfError) -> LoadError {
     match errno(error) {
-        Some(io::ErrorKind::PermissionDenied) => LoadError::NotPermitted(text()),
+        Some(libc::EPERM) => LoadError::NotPermitted,
         _ => LoadError::Other(chain(error)),
     }
 }

@@ -32,7 +32,7 @@ pub struct Config {
     pub slots: u32,
     /// Histogram blocks in the pool, 1 KiB each: one for each entity, metric and shard that is active.
     pub blocks: u32,
-    /// Only this rung of each ladder, for tests and comparisons: `exact`, `short`.
+    /// Only this rung of each ladder, for tests and comparisons: `exact`, `exact-fork`, `short`.
     pub rung: Option<String>,
     /// Level of the kernel programs' own log: 0 off, 1 error ... 5 trace.
     pub log: u8,
@@ -52,10 +52,10 @@ pub enum LoadError {
     NoBtf(String),
     /// bpf() is not allowed.
     #[error(
-        "cannot load eBPF programs: operation not permitted ({0}). run as root, or give the binary CAP_BPF and \
-         CAP_PERFMON (setcap cap_bpf,cap_perfmon+ep FILE)"
+        "cannot load eBPF programs: operation not permitted. run as root, or give the binary CAP_BPF and CAP_PERFMON \
+         (setcap cap_bpf,cap_perfmon+ep FILE)"
     )]
-    NotPermitted(String),
+    NotPermitted,
     /// Anything else.
     #[error("cannot load eBPF programs: {0}")]
     Other(String),
@@ -132,6 +132,14 @@ impl Kernel {
     pub fn release(&mut self, gone: &[EntityId]) {
         self.release_slots(gone);
     }
+}
+
+/// Puts the calling thread's capabilities down where no program was loaded.
+///
+/// # Errors
+/// When capabilities cannot be read or set.
+pub fn put_down_privilege() -> std::io::Result<()> {
+    privilege::Effective::now()?.put_down()
 }
 
 /// Type information took tens of megabytes for a moment; the allocator keeps them unless asked.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, ptr, time::Instant};
 
 use aya::{
     TestRun as _,
-    maps::HashMap,
+    maps::{HashMap, MapError},
     programs::{BtfTracePoint, RawTracePoint, RawTracePointRunOptions},
 };
 use rajut_ebpf::abi::{
@@ -30,8 +30,12 @@ pub struct Last {
     programs: [ProgramTotals; Program::ALL.len()],
     /// The probe's share of one CPU between the last two readings.
     share: Option<f64>,
+    flushes: u64,
     columns: Columns,
 }
+
+/// Readings between two looks at which CPUs are online.
+const LOOK_FOR_CPUS: u64 = 10;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct ProgramTotals {
@@ -57,6 +61,7 @@ impl Last {
             at,
             programs: Default::default(),
             share: None,
+            flushes: 0,
             columns: Columns {
                 latency: Column::of(sched::LATENCY, None),
                 contention: Column::of(sched::WAIT, Some("contention")),
@@ -74,6 +79,12 @@ impl Kernel {
     pub(super) fn flush(&mut self) {
         if !self.bills_tasks() {
             return;
+        }
+        self.last.flushes += 1;
+        if self.last.flushes.is_multiple_of(LOOK_FOR_CPUS)
+            && let Ok(online) = aya::util::online_cpus()
+        {
+            self.loaded.topology.online = online;
         }
         let cpus = self.loaded.topology.online.clone();
         let Ok(flush) = program::<RawTracePoint>(&mut self.loaded.object, Program::Flush.name()) else {
@@ -96,7 +107,7 @@ impl Kernel {
         }
         if let Some(map) = self.loaded.object.map_mut("SLOT_OF") {
             match HashMap::<_, u64, u32>::try_from(map)?.get(&0, 0) {
-                Ok(_) | Err(aya::maps::MapError::KeyNotFound) => {}
+                Ok(_) | Err(MapError::KeyNotFound) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -142,7 +153,7 @@ impl Kernel {
                 continue;
             };
             sum.ran += cell.ran;
-            sum.waited += cell.waited;
+            sum.contention += cell.contention;
             sum.quota += cell.quota;
             sum.voluntary += cell.voluntary;
             sum.involuntary += cell.involuntary;
@@ -162,9 +173,8 @@ impl Kernel {
             }
         };
         if self.loaded.quota && self.bills_tasks() {
-            // A wait and its quota part are written one after the other; a reader may come in between.
-            counter(columns.contention, sum.waited.saturating_sub(sum.quota));
-            counter(columns.quota, sum.quota.min(sum.waited));
+            counter(columns.contention, sum.contention);
+            counter(columns.quota, sum.quota);
         }
         counter(columns.ran, sum.ran);
         counter(columns.voluntary, sum.voluntary);
@@ -172,7 +182,8 @@ impl Kernel {
         values.counters.sort_unstable_by_key(|(column, _)| *column);
         if let Some(column) = columns.latency {
             let slots = counts.iter().enumerate().filter(|(_, count)| **count != 0);
-            let histogram = Histogram::new(slots.map(|(slot, count)| (slot as u8, *count)), sum.waited);
+            let histogram =
+                Histogram::new(slots.map(|(slot, count)| (slot as u8, *count)), sum.contention + sum.quota);
             values.histograms.push((column, histogram));
         }
         values
@@ -189,6 +200,9 @@ impl Kernel {
         for (totals, before) in totals.iter().zip(&before) {
             for (reason, count) in [
                 ("misses", totals.misses - before.misses),
+                // A task's next bill makes up for it, but nobody knows here whether there is one.
+                ("no_storage", totals.ledger.no_storage - before.ledger.no_storage),
+                ("no_cell", totals.ledger.no_cell - before.ledger.no_cell),
                 ("blocks_full", totals.ledger.blocks_full - before.ledger.blocks_full),
             ] {
                 if count != 0 {
@@ -332,15 +346,14 @@ impl Kernel {
         let slots = self.loaded.slot_ids.count();
         let mut freed = false;
         for id in gone {
-            let Some(slot) =
-                (FIRST as usize..slots).find(|slot| self.loaded.slot_ids.get(*slot) == Some(id.0))
-            else {
-                continue;
+            let slot = match self.forget(id.0) {
+                Ok(Some(slot)) if slot >= FIRST && (slot as usize) < slots => slot as usize,
+                Ok(_) => continue,
+                Err(error) => {
+                    tracing::warn!(id = id.0, %error, "cannot take a cgroup out of the slot table");
+                    continue;
+                }
             };
-            if let Err(error) = self.forget(id.0) {
-                tracing::warn!(id = id.0, %error, "cannot take a cgroup out of the slot table");
-                continue;
-            }
             self.loaded.slot_ids.set(slot, 0);
             for shard in 0..self.loaded.topology.shards as usize {
                 let index = shard * slots + slot;
@@ -380,10 +393,14 @@ impl Kernel {
         }
     }
 
-    fn forget(&mut self, id: u64) -> Result<(), aya::maps::MapError> {
-        match self.loaded.object.map_mut("SLOT_OF") {
-            Some(map) => HashMap::<_, u64, u32>::try_from(map)?.remove(&id),
-            None => Ok(()),
+    /// Takes a cgroup out of the slot table, and gives the slot that it had.
+    fn forget(&mut self, id: u64) -> Result<Option<u32>, MapError> {
+        let Some(map) = self.loaded.object.map_mut("SLOT_OF") else { return Ok(None) };
+        let mut slots = HashMap::<_, u64, u32>::try_from(map)?;
+        match slots.get(&id, 0) {
+            Ok(slot) => slots.remove(&id).map(|()| Some(slot)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -5,6 +5,8 @@ mod tests;
 
 use rajut_ebpf::abi::histogram::{FIRST_INDEX, INDICES, OVERFLOW, SCALE, ZERO_THRESHOLD, index_of_slot};
 
+use super::rising;
+
 /// Slots and their counts, and the exact sum. The count is the sum of the slots, so that the two cannot disagree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Histogram {
@@ -19,20 +21,18 @@ impl Histogram {
     #[must_use]
     pub fn new(slots: impl IntoIterator<Item = (u8, u64)>, sum: u64) -> Histogram {
         let mut histogram = Histogram { slots: Vec::new(), sum };
+        let mut at = 0;
         for (slot, count) in slots {
-            histogram.add(slot, count);
+            histogram.add_after(&mut at, slot, count);
         }
         histogram
     }
 
-    /// Adds to one slot.
-    pub fn add(&mut self, slot: u8, count: u64) {
-        if count == 0 {
-            return;
-        }
-        match self.slots.binary_search_by_key(&slot, |(s, _)| *s) {
-            Ok(at) => self.slots[at].1 = self.slots[at].1.saturating_add(count),
-            Err(at) => self.slots.insert(at, (slot, count)),
+    /// Adds to one slot. `at` is the place after the slot before it, at first 0: see [`rising`].
+    pub(crate) fn add_after(&mut self, at: &mut usize, slot: u8, count: u64) {
+        if count != 0 {
+            let sum = rising(&mut self.slots, at, slot);
+            *sum = sum.saturating_add(count);
         }
     }
 
@@ -61,16 +61,9 @@ impl Histogram {
             self.slots.clone_from(&other.slots);
             return;
         }
-        // Both rise: one walk along both, and mostly no insertion.
         let mut at = 0;
         for (slot, count) in &other.slots {
-            while self.slots.get(at).is_some_and(|(own, _)| own < slot) {
-                at += 1;
-            }
-            match self.slots.get_mut(at) {
-                Some((own, sum)) if own == slot => *sum = sum.saturating_add(*count),
-                _ => self.slots.insert(at, (*slot, *count)),
-            }
+            self.add_after(&mut at, *slot, *count);
         }
     }
 

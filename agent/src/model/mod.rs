@@ -6,12 +6,14 @@
 
 mod histogram;
 mod labels;
+mod rising;
 mod time;
 
 use std::sync::Arc;
 
 pub use histogram::Histogram;
 pub use labels::{Label, Labels};
+pub(crate) use rising::rising;
 pub use time::{Utc, Window};
 
 use crate::probes::Column;
@@ -56,17 +58,14 @@ impl Values {
 
     /// Adds other increments to these, column by column.
     pub fn merge(&mut self, other: &Values) {
+        let mut at = 0;
         for (column, value) in &other.counters {
-            match self.counters.binary_search_by_key(column, |(c, _)| *c) {
-                Ok(at) => self.counters[at].1 = self.counters[at].1.wrapping_add(*value),
-                Err(at) => self.counters.insert(at, (*column, *value)),
-            }
+            let sum = rising(&mut self.counters, &mut at, *column);
+            *sum = sum.wrapping_add(*value);
         }
+        at = 0;
         for (column, histogram) in &other.histograms {
-            match self.histograms.binary_search_by_key(column, |(c, _)| *c) {
-                Ok(at) => self.histograms[at].1.merge(histogram),
-                Err(at) => self.histograms.insert(at, (*column, histogram.clone())),
-            }
+            rising(&mut self.histograms, &mut at, *column).merge(histogram);
         }
     }
 

@@ -58,7 +58,7 @@ impl Counts {
 /// Why a query got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum QueryLoss {
-    /// The line was full.
+    /// The line was full, or the room for answers.
     TooMany,
     /// It took too long.
     Late,

@@ -52,6 +52,7 @@ impl Desk {
         };
         match &answer {
             Err(Refusal::Late { .. }) => tally.dropped(QueryLoss::Late),
+            Err(Refusal::Busy { .. }) => tally.dropped(QueryLoss::TooMany),
             Err(Refusal::Internal(_)) => tally.dropped(QueryLoss::Failed),
             // A question that is wrong was answered too.
             _ => tally.applied(),

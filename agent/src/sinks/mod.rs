@@ -14,6 +14,7 @@ mod server;
 mod socket;
 mod stream;
 mod token;
+mod unsent;
 mod watch;
 mod wire;
 
@@ -48,6 +49,9 @@ pub struct Config {
     pub queries: usize,
     /// Queries that are worked off at the same time, each on a thread of its own.
     pub queries_running: usize,
+    /// Bytes of answers that are made and not sent yet, since their clients do not read; beyond, queries are refused. At
+    /// least one answer of the largest size must fit.
+    pub answers: usize,
 }
 
 impl Default for Config {
@@ -61,6 +65,7 @@ impl Default for Config {
             connections: 64,
             queries: 64,
             queries_running: 2,
+            answers: 2 * query::MAX_ANSWER,
         }
     }
 }

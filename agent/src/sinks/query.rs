@@ -9,6 +9,7 @@ use super::{
     desk::Desk,
     refusal::Refusal,
     token,
+    unsent::Unsent,
     wire::{answer, ask},
 };
 use crate::{model::Utc, store::Store};
@@ -21,12 +22,13 @@ pub(super) const MAX_ANSWER: usize = 32 << 20;
 pub(super) struct Queries {
     view: View,
     desk: Desk,
+    unsent: Unsent,
 }
 
 impl Queries {
-    /// Answers out of `view`, working at `desk`.
-    pub(super) fn new(view: View, desk: Desk) -> Queries {
-        Queries { view, desk }
+    /// Answers out of `view`, working at `desk`, as long as there is room in `unsent`.
+    pub(super) fn new(view: View, desk: Desk, unsent: Unsent) -> Queries {
+        Queries { view, desk, unsent }
     }
 
     async fn answer<Q: Send + 'static, A: Message + 'static>(
@@ -35,9 +37,17 @@ impl Queries {
         make: fn(&View, &Q) -> Result<A, Refusal>,
     ) -> Result<Response<A>, Status> {
         let view = self.view.clone();
+        let unsent = self.unsent.clone();
         let question = request.into_inner();
-        let answer = self.desk.query(move || bounded(make(&view, &question)?, MAX_ANSWER)).await?;
-        Ok(Response::new(answer))
+        let work = move || {
+            let answer = make(&view, &question)?;
+            let room = unsent.room(bounded(&answer, MAX_ANSWER)?)?;
+            Ok((answer, room))
+        };
+        let (answer, room) = self.desk.query(work).await?;
+        let mut response = Response::new(answer);
+        response.extensions_mut().insert(room);
+        Ok(response)
     }
 }
 
@@ -117,10 +127,11 @@ fn newest(store: &Store) -> Option<Utc> {
     store.after(store.head().saturating_sub(1), 1).windows.last().map(|stored| stored.window.end)
 }
 
-fn bounded<A: Message>(answer: A, limit: usize) -> Result<A, Refusal> {
+/// The answer's size, bytes.
+fn bounded<A: Message>(answer: &A, limit: usize) -> Result<usize, Refusal> {
     match answer.encoded_len() {
         size if size > limit => Err(Refusal::TooLarge { size, limit }),
-        _ => Ok(answer),
+        size => Ok(size),
     }
 }
 
@@ -132,7 +143,7 @@ mod tests {
     fn an_answer_that_is_too_large_is_refused_before_it_is_sent() {
         let answer = pb::Matcher { key: "pod".into(), value: "a".into() };
         let size = answer.encoded_len();
-        assert_eq!(bounded(answer.clone(), size), Ok(answer.clone()));
-        assert_eq!(bounded(answer, size - 1), Err(Refusal::TooLarge { size, limit: size - 1 }));
+        assert_eq!(bounded(&answer, size), Ok(size));
+        assert_eq!(bounded(&answer, size - 1), Err(Refusal::TooLarge { size, limit: size - 1 }));
     }
 }

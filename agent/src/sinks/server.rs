@@ -9,12 +9,14 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
+use tower::util::MapResponseLayer;
 
 use super::{
     Config, Counts, ServeError, View, accept,
     desk::Desk,
     query::{MAX_ANSWER, Queries},
     socket::{self, SocketFile},
+    unsent::{self, Unsent},
     watch::Watches,
 };
 
@@ -92,9 +94,10 @@ impl Listener {
     pub async fn serve(self, view: View, shutdown: watch::Receiver<bool>) -> Result<(), ServeError> {
         let Listener { config, unix, file, tcp, counts } = self;
         let desk = Desk::new(config.queries_running, config.queries, counts.clone());
-        let queries = QueryServiceServer::new(Queries::new(view.clone(), desk.clone()))
-            .max_decoding_message_size(MAX_REQUEST)
-            .max_encoding_message_size(MAX_ANSWER);
+        let queries =
+            QueryServiceServer::new(Queries::new(view.clone(), desk.clone(), Unsent::new(config.answers)))
+                .max_decoding_message_size(MAX_REQUEST)
+                .max_encoding_message_size(MAX_ANSWER);
         let watches = Watches::new(&config, view, desk, counts.clone(), shutdown.clone());
         let watches = WatchServiceServer::new(watches)
             .max_decoding_message_size(MAX_REQUEST)
@@ -115,6 +118,7 @@ impl Listener {
             .http2_max_header_list_size(MAX_HEADERS)
             .http2_keepalive_interval(Some(KEEPALIVE.0))
             .http2_keepalive_timeout(Some(KEEPALIVE.1))
+            .layer(MapResponseLayer::new(unsent::hold))
             .add_service(queries)
             .add_service(watches)
             .add_service(health_service)

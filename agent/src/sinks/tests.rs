@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::watch as cell;
 
-use super::{Config, View, counts::Counts, desk::Desk, query::Queries, watch::Watches};
+use super::{Config, View, counts::Counts, desk::Desk, query::Queries, unsent::Unsent, watch::Watches};
 use crate::{
     model::{Entity, EntityId, Label, Labels, Sample, Utc, Values, Window},
     probes::{Column, sched},
@@ -110,7 +110,7 @@ impl Rig {
 
     /// The query service, without a network.
     pub(super) fn queries(&self) -> Queries {
-        Queries::new(self.view.clone(), self.desk())
+        Queries::new(self.view.clone(), self.desk(), Unsent::new(self.config.answers))
     }
 
     /// The watch service, without a network.

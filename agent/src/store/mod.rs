@@ -4,6 +4,7 @@
 //! - *Gives*: `Series`: values merged over any stored stretch of time and any grouping.
 //! - *Never*: async, the wire, the kernel; anything unbounded.
 
+mod groups;
 mod history;
 mod names;
 mod pack;
@@ -11,14 +12,16 @@ mod pack;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
 
-use self::history::{History, add_gaps};
+use self::{
+    groups::Groups,
+    history::{History, add_gaps},
+};
 use crate::{
-    model::{Entity, EntityId, Gap, Label, Labels, Sample, Utc, Values, Window},
+    model::{Entity, EntityId, Gap, Label, Labels, Sample, Utc, Values, Window, rising},
     probes::Column,
 };
 
@@ -169,43 +172,24 @@ impl Store {
             (history.plan(selection.range)?, history.names.snapshot(), history.other())
         };
         let mut gaps = plan.missing;
-        let mut entities: BTreeMap<EntityId, Values> = BTreeMap::new();
+        let mut groups = Groups::new(selection, &names, &other);
         for packed in &plan.windows {
             add_gaps(&mut gaps, &packed.gaps);
-            for (id, values) in packed.rows(&selection.columns) {
-                entities.entry(id).or_default().merge(&values);
-            }
+            groups.add(packed);
         }
         gaps.sort_by_key(|gap| gap.window);
-
-        let mut rows: BTreeMap<(Option<EntityId>, Labels), Values> = BTreeMap::new();
-        for (id, mut values) in entities {
-            let entity = names.get(&id).unwrap_or(&other);
-            let wanted = |(label, value): &(Label, String)| entity.labels.get(*label) == Some(value.as_str());
-            let measured = !values.counters.is_empty() || !values.histograms.is_empty();
-            if !measured || !selection.filter.iter().all(wanted) {
-                continue;
-            }
-            if plan.scale < 3 {
-                // Fine windows beside coarse ones: both to the coarser scale.
-                values.histograms.iter_mut().for_each(|(_, histogram)| *histogram = histogram.halved());
-            }
-            let row = if selection.by.is_empty() {
-                (Some(entity.id), entity.labels.clone())
-            } else {
-                (None, entity.labels.only(&selection.by))
-            };
-            rows.entry(row).or_default().merge(&values);
+        let mut rows = groups.rows();
+        if plan.scale < 3 {
+            // Fine windows beside coarse ones: both to the coarser scale.
+            let histograms = rows.iter_mut().flat_map(|row| &mut row.values.histograms);
+            histograms.for_each(|(_, histogram)| *histogram = histogram.halved());
         }
         Ok(Series {
             window: plan.bounds,
             complete: !gaps.iter().any(Gap::loses),
             gaps,
             scale: plan.scale,
-            rows: rows
-                .into_iter()
-                .map(|((entity, labels), values)| SeriesRow { labels, entity, values })
-                .collect(),
+            rows,
         })
     }
 
@@ -233,16 +217,17 @@ impl Store {
         let windows: Vec<Stored> = packed
             .iter()
             .map(|packed| {
-                let mut rows: BTreeMap<EntityId, Values> = BTreeMap::new();
-                for (id, values) in packed.rows(&[]) {
+                let (mut rows, mut at) = (Vec::new(), 0);
+                let mut stored = packed.rows(&[]);
+                while let Some(id) = stored.entity() {
                     let id = if names.contains_key(&id) { id } else { EntityId::OTHER };
-                    rows.entry(id).or_default().merge(&values);
+                    stored.add_to(Some(rising(&mut rows, &mut at, id)));
                 }
                 Stored {
                     seq: packed.seq,
                     window: packed.window,
                     gaps: packed.gaps.clone(),
-                    rows: rows.into_iter().collect(),
+                    rows,
                     changed: packed.changed.clone(),
                 }
             })

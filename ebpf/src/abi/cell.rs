@@ -18,12 +18,10 @@ pub const NO_BLOCK: u32 = u32::MAX;
 pub struct Cell {
     /// Time on a CPU, ns (`sum_exec_runtime`).
     pub ran: u64,
-    /// Time ready to run and waiting for a CPU, ns (`sched_info.run_delay`).
-    pub waited: u64,
-    /// The part of `waited` that the cgroup's CPU quota caused, ns.
+    /// Time ready to run and waiting for a CPU while others had it, ns: `sched_info.run_delay` less `quota`.
+    pub contention: u64,
+    /// Time ready to run and kept from it by the cgroup's CPU quota, ns.
     pub quota: u64,
-    /// How many waits: `sched_info.pcount`.
-    pub waits: u64,
     /// Switches because the thread had to wait for something (`nvcsw`).
     pub voluntary: u64,
     /// Switches because the thread was made to (`nivcsw`).
@@ -33,7 +31,7 @@ pub struct Cell {
     /// Changes when the slot is given back, so that a task which remembers the slot looks it up again.
     pub generation: u32,
     /// Fills the cache line.
-    pub reserved: u64,
+    pub reserved: [u64; 2],
 }
 
 /// A histogram's counts; the shape is in [`super::histogram`].
@@ -59,12 +57,19 @@ pub struct Task {
     pub voluntary: u32,
     /// `nivcsw`, low half.
     pub involuntary: u32,
-    /// Fills the layout.
-    pub reserved: u32,
+    /// [`Task::KNOWN`], [`Task::SLEPT`].
+    pub flags: u32,
     /// The run queue that `throttled` was read from.
     pub cfs_rq: u64,
     /// `cfs_rq.throttled_clock_self_time`.
     pub throttled: u64,
+}
+
+impl Task {
+    /// The other words hold counters: the task was billed before, or given a baseline.
+    pub const KNOWN: u32 = 1;
+    /// When it was last billed it went to sleep, so that it did not wait from then on.
+    pub const SLEPT: u32 = 2;
 }
 
 const _: () = assert!(size_of::<Cell>() == 64 && size_of::<Task>() == 64);

@@ -28,4 +28,5 @@ constants! {
     HAS_THROTTLED = 3;
     THROTTLED_OFFSET = 4;
     HAS_PREV_STATE = 5;
+    CREATE_AT_SWITCH = 6;
 }

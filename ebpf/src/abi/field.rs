@@ -77,12 +77,16 @@ fields! {
     SWITCH_PREEMPT: u64 = argument("sched_switch", "bool", 0);
     /// Its state as it left (from 5.18).
     SWITCH_PREV_STATE: u64 = argument("sched_switch", "unsigned int", 0);
+    /// The task that was made.
+    NEW_TASK: u64 = argument("task_newtask", "task_struct", 0);
     /// Thread id; 0 is the idle task of each CPU.
     TASK_PID: u32 = member("task_struct.pid", 4);
     /// Process id.
     TASK_TGID: u32 = member("task_struct.tgid", 4);
     /// PF_*.
     TASK_FLAGS: u32 = member("task_struct.flags", 4);
+    /// When it was made, CLOCK_MONOTONIC, ns.
+    TASK_START: u64 = member("task_struct.start_time", 8);
     /// Its state.
     TASK_STATE: u32 = member("task_struct.__state", 4);
     /// Its css_set.
@@ -115,4 +119,8 @@ fields! {
     CGROUP_NODE: u64 = member("cgroup.kn", 8);
     /// The directory's id.
     NODE_ID: u64 = member("kernfs_node.id", 8);
+    /// Never loaded: where it exists (from 6.4), storage can be made while a run queue is locked.
+    STORAGE_ALLOCATOR: u8 = member("bpf_local_storage_map.bpf_ma", 1);
+    /// Never loaded: what took its place.
+    STORAGE_NOLOCK: u8 = member("bpf_local_storage_map.use_kmalloc_nolock", 1);
 }

@@ -8,4 +8,5 @@ pub mod cell;
 pub mod constant;
 pub mod field;
 pub mod histogram;
+pub mod host;
 pub mod ledger;

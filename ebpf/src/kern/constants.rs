@@ -32,4 +32,6 @@ constants! {
     throttled_offset = THROTTLED_OFFSET;
     /// Not 0 where sched_switch has the state as an argument.
     has_prev_state = HAS_PREV_STATE;
+    /// Not 0 where task storage can be made in sched_switch, where a run queue is locked.
+    create_at_switch = CREATE_AT_SWITCH;
 }

@@ -8,6 +8,7 @@ pub mod atomic;
 pub mod cells;
 pub mod constants;
 pub mod field;
+pub mod host;
 pub mod ledger;
 pub mod slots;
 pub mod task_storage;

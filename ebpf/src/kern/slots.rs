@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::{debug, warn};
 
-use super::cells::MMAPABLE;
+use super::{cells::MMAPABLE, host::own_process};
 use crate::abi::{
     cell::{FIRST, KERNEL, OTHER, RAJUT},
     field::{CGROUP_NODE, CSS_SET_CGROUP, NODE_ID, TASK_CGROUPS, TASK_FLAGS, TASK_TGID},
@@ -28,10 +28,6 @@ static SLOT_IDS: Array<u64> = Array::with_max_entries(1, MMAPABLE);
 #[map]
 static FREE_SLOTS: Queue<u32> = Queue::with_max_entries(1, 0);
 
-/// The agent's own process, as the kernel numbers it; the agent writes it once it runs.
-#[map]
-static SELF: Array<u32> = Array::with_max_entries(1, 0);
-
 /// The slot of a task: claimed, where its cgroup has none yet.
 ///
 /// # Safety
@@ -44,7 +40,7 @@ pub unsafe fn of(task: *const u8) -> u32 {
         if TASK_FLAGS.of(task) & KERNEL_THREAD != 0 {
             return KERNEL;
         }
-        if SELF.get(0).is_some_and(|own| *own == TASK_TGID.of(task)) {
+        if own_process() == TASK_TGID.of(task) {
             return RAJUT;
         }
         let cgroup = CSS_SET_CGROUP.pointer(TASK_CGROUPS.pointer(task));

@@ -36,18 +36,29 @@ impl<T> TaskStorage<T> {
     ///
     /// # Safety
     /// `task` is a BTF-typed task pointer. The value is the caller's alone only while the task cannot run elsewhere:
-    /// it is running here, or is being switched here.
+    /// it is running here, or is being switched here, or has not run yet.
     #[inline(always)]
     pub unsafe fn get_or_create(&self, task: *const u8) -> *mut T {
+        // SAFETY: as above.
+        unsafe { self.find(task, GET_F_CREATE) }
+    }
+
+    /// The task's value; null where there is none.
+    ///
+    /// # Safety
+    /// As [`TaskStorage::get_or_create`].
+    #[inline(always)]
+    pub unsafe fn get(&self, task: *const u8) -> *mut T {
+        // SAFETY: as above.
+        unsafe { self.find(task, 0) }
+    }
+
+    #[inline(always)]
+    unsafe fn find(&self, task: *const u8, flags: u64) -> *mut T {
         // SAFETY: the helper checks the pointer's type at load time.
         unsafe {
-            bpf_task_storage_get(
-                ptr::from_ref(self).cast_mut().cast(),
-                task.cast_mut().cast(),
-                ptr::null_mut::<c_void>(),
-                GET_F_CREATE,
-            )
-            .cast()
+            let map = ptr::from_ref(self).cast_mut().cast();
+            bpf_task_storage_get(map, task.cast_mut().cast(), ptr::null_mut::<c_void>(), flags).cast()
         }
     }
 }

@@ -8,15 +8,17 @@ use std::{
     time::Duration,
 };
 
+use hyper_util::rt::TokioIo;
 use pb::watch_response::Event;
-use rajut_proto::v1 as pb;
+use prost::Message as _;
+use rajut_proto::v1::{self as pb, query_service_server::QueryService as _};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::UnixStream,
     task::JoinHandle,
 };
-use tonic::{Code, Request, codegen::http};
+use tonic::{Code, Request, codegen::http, transport::Endpoint};
 use tower::ServiceExt as _;
 
 use super::{Rig, entity};
@@ -355,6 +357,60 @@ async fn a_whole_conversation() {
     served.rig.stop.send_replace(true);
     assert_eq!(stream.message().await.unwrap_err().code(), Code::Unavailable);
     served.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_are_bounded_and_room_comes_free() {
+    let mut rig = Rig::new(300);
+    let many: Vec<_> = (0..200).map(|n| entity(100 + n, 1, "p")).collect();
+    rig.second(&[], &many.iter().collect::<Vec<_>>());
+    let ask = || Request::new(pb::ListEntitiesRequest::default());
+    let answer = rig.queries().list_entities(ask()).await.unwrap().into_inner();
+    rig.config.answers = 3 * answer.encoded_len();
+    let served = Served::start(rig).await;
+
+    // Takes the headers, and of each answer's body a byte.
+    let socket = served.socket();
+    let stingy = Endpoint::from_static("http://localhost")
+        .initial_stream_window_size(1)
+        .connect_with_connector(tower::service_fn(move |_| {
+            let socket = socket.clone();
+            async move { UnixStream::connect(socket).await.map(TokioIo::new) }
+        }))
+        .await
+        .unwrap();
+    let mut unread = Vec::new();
+    for _ in 0..3 {
+        let request = http::Request::post("http://localhost/rajut.v1.QueryService/ListEntities")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(tonic::body::Body::new("\0\0\0\0\0".to_owned()))
+            .unwrap();
+        let answer = stingy.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.headers().get("grpc-status"), None, "a body comes");
+        unread.push(answer);
+    }
+    let mut client = served.client().await;
+    for _ in 0..10 {
+        let status = client.query.list_entities(ask()).await.unwrap_err();
+        assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+        served.answers().await;
+    }
+    let ledger = served.rig.counts.ledger();
+    let row = ledger.iter().find(|row| row.source == "grpc.queries").unwrap();
+    assert_eq!((row.applied, row.dropped.get("too_many")), (3, Some(&10)));
+
+    // A client that gives up one answer gives back its room.
+    unread.pop();
+    while client.query.list_entities(ask()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    // Whoever reads has none of it for long.
+    for _ in 0..10 {
+        assert_eq!(client.query.list_entities(ask()).await.unwrap().into_inner(), answer);
+    }
+    drop((unread, stingy));
+    served.stop().await;
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What holds for any windows: sums are kept, at any grouping and either scale.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
