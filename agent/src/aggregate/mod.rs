@@ -23,6 +23,15 @@ pub struct Aggregate {
 }
 
 impl Aggregate {
+    /// These have no count with that source any more: who is seen again counts from 0, however high it is by then.
+    pub fn forget(&mut self, source: &'static str, gone: &[EntityId]) {
+        if let Some(last) = self.last.get_mut(source) {
+            gone.iter().for_each(|id| {
+                last.remove(id);
+            });
+        }
+    }
+
     /// What happened in the window that these readings close.
     pub fn fold(&mut self, window: Window, readings: Vec<Reading>) -> Delta {
         let mut rows: BTreeMap<EntityId, Values> = BTreeMap::new();

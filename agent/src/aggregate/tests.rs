@@ -124,6 +124,22 @@ fn sources_have_baselines_of_their_own_and_share_rows() {
 }
 
 #[test]
+fn who_gave_its_slot_back_counts_from_0_with_that_source() {
+    let mut aggregate = Aggregate::default();
+    let both = |kernel, file| {
+        vec![
+            reading("kernel", &[(A, values(kernel, &[], 0))]),
+            reading("cpu.stat", &[(A, values(file, &[], 0))]),
+        ]
+    };
+    aggregate.fold(window(0), both(3, 100));
+    aggregate.forget("kernel", &[A, B]);
+    aggregate.forget("nobody", &[A]);
+    // More than before all the same: nothing in the reading shows that it began anew.
+    assert_eq!(aggregate.fold(window(1), both(5, 101)).rows, [(A, values(5 + 1, &[], 0))]);
+}
+
+#[test]
 fn losses_become_gaps_of_the_window() {
     let lost = |reason, count| Lost { reason, count };
     let with = |source, lost| Reading { source, rows: Vec::new(), lost };

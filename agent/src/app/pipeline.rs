@@ -110,7 +110,7 @@ impl Pipeline {
         let sample = self.pods.attribute(delta);
         let gone = self.pods.take_gone();
         if let Ok(kernel) = &mut self.sources.kernel {
-            kernel.release(&gone);
+            self.aggregate.forget(Kernel::SOURCE, &kernel.release(&gone));
         }
         self.totals.windows += 1;
         self.totals.rows += sample.rows.len() as u64;

@@ -70,6 +70,9 @@ pub struct Kernel {
 }
 
 impl Kernel {
+    /// The source of its readings.
+    pub const SOURCE: &str = "kernel";
+
     /// Loads and attaches what the config does not switch off.
     ///
     /// # Errors
@@ -128,9 +131,10 @@ impl Kernel {
         self.map_memory()
     }
 
-    /// Gives back the slots of cgroups that are gone, so that others can claim them.
-    pub fn release(&mut self, gone: &[EntityId]) {
-        self.release_slots(gone);
+    /// Gives back the slots of cgroups that are gone, so that others can claim them. Gives those who have none now: who
+    /// claims one again counts from 0.
+    pub fn release(&mut self, gone: &[EntityId]) -> Vec<EntityId> {
+        self.release_slots(gone)
     }
 }
 

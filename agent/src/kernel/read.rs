@@ -131,7 +131,7 @@ impl Kernel {
             }
             rows.sort_unstable_by_key(|(id, _)| *id);
         }
-        Reading { source: "kernel", rows, lost: self.lost() }
+        Reading { source: Kernel::SOURCE, rows, lost: self.lost() }
     }
 
     /// Who has a slot, and whether to tell of it even when it has nothing.
@@ -342,9 +342,9 @@ impl Kernel {
 
     /// The protocol with the programs: no task can be in a cgroup that is gone, and two windows have passed, so nobody
     /// writes these cells. A task that still remembers the slot sees another generation and looks its own up.
-    pub(super) fn release_slots(&mut self, gone: &[EntityId]) {
+    pub(super) fn release_slots(&mut self, gone: &[EntityId]) -> Vec<EntityId> {
         let slots = self.loaded.slot_ids.count();
-        let mut freed = false;
+        let mut freed = Vec::new();
         for id in gone {
             let slot = match self.forget(id.0) {
                 Ok(Some(slot)) if slot >= FIRST && (slot as usize) < slots => slot as usize,
@@ -366,11 +366,12 @@ impl Kernel {
                 self.loaded.cells.set(index, Cell { generation, ..Cell::default() });
             }
             self.give("FREE_SLOTS", slot as u32);
-            freed = true;
+            freed.push(*id);
         }
-        if freed {
+        if !freed.is_empty() {
             self.retry_the_unlucky();
         }
+        freed
     }
 
     /// Those who found the pools empty may look again.
