@@ -44,7 +44,8 @@ impl Packed {
             before = id;
             put_values(&mut blob, values, step);
         }
-        Packed { seq, window, gaps, changed, blob: blob.into_boxed_slice() }
+        // Copied: a vector that is shrunk where it grew leaves a hole, and with the rings full they were a quarter of them.
+        Packed { seq, window, gaps, changed, blob: Box::from(blob.as_slice()) }
     }
 
     /// Memory, bytes.
