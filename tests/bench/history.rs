@@ -26,6 +26,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let before = resident();
     let store = full();
     let rings = resident() - before;
+    let packed = store.bytes() as f64 / 1048576.0;
     let select = select(&store);
     let times = query(store);
     let quantile = |percent: usize| times[times.len() * percent / 100] * 1e3;
@@ -38,6 +39,7 @@ pub(crate) fn rows() -> Vec<Row> {
             25.0,
             "growth of resident memory as 200 pods fill 5 min of 1 s and 1 h of 10 s: this and agent.rss.empty <= 50",
         ),
+        Row::beside("store.bytes", packed, "MiB", "what of it are the windows themselves"),
         Row::beside(
             "store.select",
             select,

@@ -44,7 +44,8 @@ impl Packed {
             before = id;
             put_values(&mut blob, values, step);
         }
-        Packed { seq, window, gaps, changed, blob: blob.into_boxed_slice() }
+        // Copied: a vector that is shrunk where it grew leaves a hole, and with the rings full they were a quarter of them.
+        Packed { seq, window, gaps, changed, blob: Box::from(blob.as_slice()) }
     }
 
     /// Memory, bytes.
@@ -147,9 +148,7 @@ impl Rows<'_> {
                     let sum = rising(&mut sum.counters, &mut at, column);
                     *sum = sum.wrapping_add(value);
                 }
-                None => {
-                    self.take()?;
-                }
+                None => self.skip()?,
             }
         }
         (next, at) = (0, 0);
@@ -178,7 +177,7 @@ impl Rows<'_> {
     }
 
     fn skip_histogram(&mut self) -> Option<()> {
-        self.take()?;
+        self.skip()?;
         for _ in 0..self.take()? {
             if self.take()? & 1 == 1 {
                 self.byte()?;
@@ -221,6 +220,19 @@ impl Rows<'_> {
             }
         }
         None
+    }
+
+    /// Passes over a number.
+    #[inline]
+    fn skip(&mut self) -> Option<()> {
+        if let Some(bytes) = self.rest.first_chunk() {
+            let last = !u64::from_le_bytes(*bytes) & 0x8080_8080_8080_8080;
+            if last != 0 {
+                self.rest = self.rest.get(last.trailing_zeros() as usize / 8 + 1..)?;
+                return Some(());
+            }
+        }
+        self.take_long().map(drop)
     }
 
     fn byte(&mut self) -> Option<u8> {
