@@ -340,8 +340,9 @@ impl Kernel {
             .sum()
     }
 
-    /// The protocol with the programs: no task can be in a cgroup that is gone, and two windows have passed, so nobody
-    /// writes these cells. A task that still remembers the slot sees another generation and looks its own up.
+    /// The protocol with the programs: the cgroup is gone, so that no task can be in it, or has done nothing for many
+    /// windows; nobody writes these cells. A task that still remembers the slot sees another generation and looks its own
+    /// up. One of a silent cgroup that wakes up in this very moment loses what it did in it.
     pub(super) fn release_slots(&mut self, gone: &[EntityId]) -> Vec<EntityId> {
         let slots = self.loaded.slot_ids.count();
         let mut freed = Vec::new();

@@ -53,7 +53,7 @@ fn of_cgroup(id: u64) -> u32 {
     if id == 0 {
         return OTHER;
     }
-    // SAFETY: a copy is taken at once; entries are removed only when no task can be in the cgroup any more.
+    // SAFETY: a copy is taken at once; entries are removed only of cgroups that are gone or have long been silent.
     if let Some(slot) = unsafe { SLOT_OF.get(&id) } {
         return *slot;
     }
