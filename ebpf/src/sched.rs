@@ -90,7 +90,7 @@ unsafe fn bill(task: *const u8, program: Program) {
         if saved.slot == OTHER {
             (*ledger).folded += 1;
         }
-        count(task, saved, cell, ledger);
+        count(task, saved, cell);
         run.applied();
     }
 }
@@ -115,7 +115,7 @@ unsafe fn cell_of(task: *const u8, saved: &mut Task, cpu: u32) -> Option<*mut Ce
 }
 
 #[inline(always)]
-unsafe fn count(task: *const u8, saved: &mut Task, cell: *mut Cell, ledger: *mut Ledger) {
+unsafe fn count(task: *const u8, saved: &mut Task, cell: *mut Cell) {
     // SAFETY: see `bill`.
     unsafe {
         let ran = TASK_RAN.of(task);
@@ -149,7 +149,7 @@ unsafe fn count(task: *const u8, saved: &mut Task, cell: *mut Cell, ledger: *mut
             }
             // More than one: the hook missed a switch. Their sum is known, so each gets its share.
             let each = if new == 1 { wait } else { wait / u64::from(new) };
-            observe(cell, ledger, each, new);
+            observe(cell, each, new);
         }
     }
 }
@@ -253,7 +253,7 @@ fn sched_switch_short(ctx: BtfTracePointContext) -> i32 {
             complete = left(arguments, prev, clock, cpu, run.ledger);
         }
         if TASK_PID.of(next) != 0 {
-            complete &= arrived(next, clock, cpu, run.ledger);
+            complete &= arrived(next, clock, cpu);
         }
         if complete {
             run.applied();
@@ -290,7 +290,7 @@ unsafe fn left(arguments: *const u8, prev: *const u8, clock: u64, cpu: u32, ledg
 }
 
 #[inline(always)]
-unsafe fn arrived(next: *const u8, clock: u64, cpu: u32, ledger: *mut Ledger) -> bool {
+unsafe fn arrived(next: *const u8, clock: u64, cpu: u32) -> bool {
     // SAFETY: see `sched_switch_short`.
     unsafe {
         let queued = TASK_QUEUED.of(next);
@@ -300,7 +300,7 @@ unsafe fn arrived(next: *const u8, clock: u64, cpu: u32, ledger: *mut Ledger) ->
         let Some(cell) = cell(cpu, slots::of(next)) else { return false };
         let wait = if clock > queued { clock - queued } else { 0 };
         add(&raw mut (*cell).contention, wait);
-        observe(cell, ledger, wait, 1);
+        observe(cell, wait, 1);
     }
     true
 }

@@ -9,12 +9,10 @@ pub const RAJUT: u32 = 2;
 /// The first slot that a cgroup can claim.
 pub const FIRST: u32 = 3;
 
-/// `Cell::block` when the pool had no block left; user space sets it back to 0 once there are some.
-pub const NO_BLOCK: u32 = u32::MAX;
-
-/// Scheduler numbers of one slot on one shard: one cache line, cumulative, never zeroed.
+/// Scheduler numbers of one slot on one shard, cumulative: a cache line of counters, and the histogram beside it, in the
+/// same page.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Cell {
     /// Time on a CPU, ns (`sum_exec_runtime`).
     pub ran: u64,
@@ -26,16 +24,30 @@ pub struct Cell {
     pub voluntary: u64,
     /// Switches because the thread was made to (`nivcsw`).
     pub involuntary: u64,
-    /// The histogram's block plus one; 0 until claimed, or [`NO_BLOCK`].
-    pub block: u32,
     /// Changes when the slot is given back, so that a task which remembers the slot looks it up again.
     pub generation: u32,
+    /// Fills the word.
+    pub padding: u32,
     /// Fills the cache line.
     pub reserved: [u64; 2],
+    /// How many waits of which length, by slot of [`super::histogram`].
+    pub waits: [u32; super::histogram::SLOTS],
 }
 
-/// A histogram's counts; the shape is in [`super::histogram`].
-pub type Block = [u32; super::histogram::SLOTS];
+impl Cell {
+    /// Nothing counted.
+    pub const EMPTY: Cell = Cell {
+        ran: 0,
+        contention: 0,
+        quota: 0,
+        voluntary: 0,
+        involuntary: 0,
+        generation: 0,
+        padding: 0,
+        reserved: [0; 2],
+        waits: [0; super::histogram::SLOTS],
+    };
+}
 
 /// What is remembered of a task between two bills: the kernel's own counters as they stood, one cache line.
 #[repr(C)]
@@ -72,4 +84,4 @@ impl Task {
     pub const SLEPT: u32 = 2;
 }
 
-const _: () = assert!(size_of::<Cell>() == 64 && size_of::<Task>() == 64);
+const _: () = assert!(size_of::<Cell>() == 1088 && size_of::<Task>() == 64);
