@@ -32,6 +32,8 @@ pub struct Cell {
     pub reserved: [u64; 2],
     /// How many waits of which length, by slot of [`super::histogram`].
     pub waits: [u32; super::histogram::SLOTS],
+    /// Fills a pair of cache lines, as processors fetch them: the short waits come with the counters.
+    pub apart: [u64; 8],
 }
 
 impl Cell {
@@ -46,42 +48,56 @@ impl Cell {
         padding: 0,
         reserved: [0; 2],
         waits: [0; super::histogram::SLOTS],
+        apart: [0; 8],
     };
 }
 
-/// What is remembered of a task between two bills: the kernel's own counters as they stood, one cache line.
+/// What is remembered of a task between two bills: the kernel's own counters as they stood. With the pointer that the
+/// kernel puts before it, one cache line.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Task {
     /// The css_set that `slot` was looked up for.
     pub cgroups: u64,
-    /// Its slot.
-    pub slot: u32,
-    /// The slot's generation then.
-    pub generation: u32,
     /// `sched_info.run_delay`.
     pub waited: u64,
     /// `se.sum_exec_runtime`.
     pub ran: u64,
+    /// The run queue that `throttled` was read from.
+    pub cfs_rq: u64,
+    /// `cfs_rq.throttled_clock_self_time`.
+    pub throttled: u64,
     /// `sched_info.pcount`, low half.
     pub waits: u32,
     /// `nvcsw`, low half.
     pub voluntary: u32,
     /// `nivcsw`, low half.
     pub involuntary: u32,
-    /// [`Task::KNOWN`], [`Task::SLEPT`].
-    pub flags: u32,
-    /// The run queue that `throttled` was read from.
-    pub cfs_rq: u64,
-    /// `cfs_rq.throttled_clock_self_time`.
-    pub throttled: u64,
+    /// Its slot.
+    pub slot: u16,
+    /// The slot's generation then, low bits, above [`Task::KNOWN`] and [`Task::SLEPT`].
+    pub tag: u16,
 }
 
 impl Task {
     /// The other words hold counters: the task was billed before, or given a baseline.
-    pub const KNOWN: u32 = 1;
+    pub const KNOWN: u16 = 1;
     /// When it was last billed it went to sleep, so that it did not wait from then on.
-    pub const SLEPT: u32 = 2;
+    pub const SLEPT: u16 = 2;
+
+    /// A generation as a tag, without marks.
+    #[inline(always)]
+    #[must_use]
+    pub fn tag_of(generation: u32) -> u16 {
+        (generation << 2) as u16
+    }
+
+    /// Whether the tag is of this generation.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_of(&self, generation: u32) -> bool {
+        self.tag & !(Task::KNOWN | Task::SLEPT) == Task::tag_of(generation)
+    }
 }
 
-const _: () = assert!(size_of::<Cell>() == 1088 && size_of::<Task>() == 64);
+const _: () = assert!(size_of::<Cell>() == 1152 && size_of::<Task>() == 56);
