@@ -56,6 +56,18 @@ pub fn cpu_ns(pod: &FakePod) -> Result<u64> {
     Ok(field(&read(&pod.unified_dir().join("cpu.stat"))?, "usage_usec")? * 1000)
 }
 
+/// How many cgroups there are on this machine beside the root.
+///
+/// # Errors
+/// When there is no unified hierarchy.
+pub fn cgroups() -> Result<u64> {
+    let mounts = read(Path::new("/proc/self/mounts"))?;
+    let unified = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"));
+    let root =
+        unified.and_then(|line| line.split(' ').nth(1)).context("no cgroup v2 file system is mounted")?;
+    field(&read(&Path::new(root).join("cgroup.stat"))?, "nr_descendants")
+}
+
 /// The number after a word at the begin of a line.
 fn field(text: &str, name: &str) -> Result<u64> {
     text.lines()
