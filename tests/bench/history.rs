@@ -7,7 +7,7 @@ use std::{
 
 use rajut::{
     client::{Address, Client},
-    model::{Entity, EntityId, Histogram, Label, Labels, Sample, Utc, Values, Window},
+    model::{Entity, EntityId, Gauge, Histogram, Label, Labels, Sample, Utc, Values, Window},
     probes::{Column, Kind, columns},
     sinks::{self, View},
     status::{Bill, Status, StatusCell},
@@ -93,6 +93,7 @@ fn values(noise: &mut u64) -> Values {
         let column = Column(u16::try_from(position).unwrap());
         match info.metric.kind {
             Kind::Counter => values.counters.push((column, next())),
+            Kind::Gauge => values.gauges.push((column, Gauge::new(next()))),
             Kind::Histogram => {
                 let slots: Vec<_> = (0..25).map(|step| (40 + step * 3, next() % 100 + 1)).collect();
                 values.histograms.push((column, Histogram::new(slots, next())));

@@ -157,7 +157,7 @@ mod tests {
         let store = Store::new(Config { entities: 1, ..Config::default() });
         let sources = Sources { kernel: Err(LoadError::NoBtf("none".into())), files: None };
         let mut pipeline = Pipeline::new(sources, "n", None, store.clone(), Duration::from_secs(1), Utc(0));
-        let values = Values { counters: vec![(Column(0), 1)], histograms: vec![] };
+        let values = Values { counters: vec![(Column(0), 1)], ..Values::default() };
         let rows = [10, 11, 12].map(|id| (EntityId(id), values.clone())).to_vec();
         let window = Window { start: Utc(0), end: Utc(1) };
         store.append(Pods::new("n", None).attribute(Delta { window, rows, gaps: vec![] }));

@@ -167,7 +167,7 @@ impl Group {
         let throttled = columns.throttled.filter(|_| self.quota).map(|column| (column, self.throttled.sum));
         let mut counters: Vec<_> = [usage, throttled].into_iter().flatten().collect();
         counters.sort_unstable();
-        Values { counters, histograms: Vec::new() }
+        Values { counters, ..Values::default() }
     }
 }
 

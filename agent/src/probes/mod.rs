@@ -93,6 +93,8 @@ impl Unit {
 pub enum Kind {
     /// A sum that only grows.
     Counter,
+    /// A level.
+    Gauge,
     /// A distribution, with its exact sum.
     Histogram,
 }

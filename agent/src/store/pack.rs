@@ -3,16 +3,18 @@
 //! Numbers are LEB128. A blob is its step (1, or 2 for histograms at scale 2), then rows by rising entity:
 //!
 //! ```text
-//! row       = id less the one before, counters, (column, value)*, histograms, (column, histogram)*
+//! row       = id less the one before, counters, (column, value)*, histograms, (column, histogram)*,
+//!             gauges, (column, gauge)*
 //! column    = columns skipped since the one before
 //! histogram = sum, slots, (count * 2, or count * 2 + 1 followed by the slots skipped)*
+//! gauge     = last * 2, or last * 2 + 1 followed by last less min, max less last
 //! ```
-//! A count without a skip is in the slot one step after the one before.
+//! A count without a skip is in the slot one step after the one before; a gauge without bounds was read once.
 
 use std::sync::Arc;
 
 use crate::{
-    model::{Entity, EntityId, Gap, Histogram, Values, Window, rising},
+    model::{Entity, EntityId, Gap, Gauge, Histogram, Values, Window, rising},
     probes::Column,
 };
 
@@ -91,6 +93,21 @@ fn put_values(blob: &mut Vec<u8>, values: &Values, step: u8) {
             expected = slot.wrapping_add(step);
         }
     }
+    put(blob, values.gauges.len() as u64);
+    next = 0;
+    for (Column(column), Gauge { last, min, max }) in &values.gauges {
+        put(blob, u64::from(column.wrapping_sub(next)));
+        next = column.wrapping_add(1);
+        // As with a count: no level reaches 2^63.
+        let level = (*last).min(u64::MAX >> 1) << 1;
+        if min == max {
+            put(blob, level);
+        } else {
+            put(blob, level | 1);
+            put(blob, last.saturating_sub(*min));
+            put(blob, max.saturating_sub(*last));
+        }
+    }
 }
 
 fn put(blob: &mut Vec<u8>, mut value: u64) {
@@ -159,7 +176,25 @@ impl Rows<'_> {
                 None => self.skip_histogram()?,
             }
         }
+        (next, at) = (0, 0);
+        for _ in 0..self.take()? {
+            let column = self.column(&mut next)?;
+            let gauge = self.gauge()?;
+            if let Some(sum) = sum.as_deref_mut().filter(|_| self.wants(column)) {
+                rising(&mut sum.gauges, &mut at, column).add(gauge);
+            }
+        }
         Some(())
+    }
+
+    fn gauge(&mut self) -> Option<Gauge> {
+        let level = self.take()?;
+        let last = level >> 1;
+        if level & 1 == 0 {
+            return Some(Gauge::new(last));
+        }
+        let (below, above) = (self.take()?, self.take()?);
+        Some(Gauge { last, min: last.saturating_sub(below), max: last.saturating_add(above) })
     }
 
     fn add_histogram(&mut self, sum: &mut Histogram) -> Option<()> {
@@ -257,12 +292,20 @@ mod tests {
             counters in prop::collection::btree_map(any::<u16>(), any::<u64>(), 0..8),
             histograms in prop::collection::btree_map(
                 0u16..9, (prop::collection::btree_map(any::<u8>(), 0u64..1 << 60, 0..40), any::<u64>()), 0..3),
+            gauges in prop::collection::btree_map(0u16..9, prop::array::uniform3(0u64..1 << 60), 0..5),
         ) -> Values {
             Values {
                 counters: counters.into_iter().map(|(c, v)| (Column(c), v)).collect(),
                 histograms: histograms
                     .into_iter()
                     .map(|(c, (slots, sum))| (Column(c), Histogram::new(slots, sum)))
+                    .collect(),
+                gauges: gauges
+                    .into_iter()
+                    .map(|(c, mut levels)| {
+                        levels.sort_unstable();
+                        (Column(c), Gauge { last: levels[1], min: levels[0], max: levels[2] })
+                    })
                     .collect(),
             }
         }
@@ -285,7 +328,8 @@ mod tests {
                 let whole = &rows[&id.0];
                 prop_assert_eq!(values.counter(Column(3)), whole.counter(Column(3)));
                 prop_assert_eq!(values.histogram(Column(3)), whole.histogram(Column(3)));
-                prop_assert!(values.counters.len() + values.histograms.len() <= 2);
+                prop_assert_eq!(values.gauge(Column(3)), whole.gauge(Column(3)));
+                prop_assert!(values.counters.len() + values.histograms.len() + values.gauges.len() <= 3);
             }
         }
 
@@ -303,9 +347,10 @@ mod tests {
     fn neighbours_take_a_byte_each_at_either_scale() {
         for (halved, step) in [(false, 1), (true, 2)] {
             let slots = (0..25).map(|n| (40 + n * step, 63));
-            let row = Values { counters: vec![], histograms: vec![(Column(0), Histogram::new(slots, 1))] };
-            // Step, id, counters, histograms, column, sum, slots, first slot's skip, 25 counts.
-            assert_eq!(pack(&BTreeMap::from([(1, row)]), halved).blob.len(), 8 + 25);
+            let histograms = vec![(Column(0), Histogram::new(slots, 1))];
+            let row = Values { histograms, ..Values::default() };
+            // Step, id, counters, histograms, column, sum, slots, first slot's skip, 25 counts, gauges.
+            assert_eq!(pack(&BTreeMap::from([(1, row)]), halved).blob.len(), 9 + 25);
         }
     }
 }

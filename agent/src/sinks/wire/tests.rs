@@ -132,7 +132,7 @@ fn grouping_says_what_the_store_folds_and_what_is_split() {
     check(&[], &[], &[], true, false, &[contention, quota]);
     check(&["pod"], &[], &[Label::Pod], false, false, &[contention, quota]);
     check(&["pod", "cause", "pod"], &[], &[Label::Pod], true, false, &[contention, quota]);
-    check(&["cause"], &[], &[], true, true, &[contention, quota]);
+    check(&["cause"], &[], &[Label::Node], true, true, &[contention, quota]);
     check(&["pod"], &[("cause", "quota")], &[Label::Pod], false, false, &[quota]);
     let filter =
         question(&asked(sched::WAIT, &[], &[("pod", "a"), ("cause", "quota")])).unwrap().selection.filter;
@@ -185,7 +185,7 @@ fn values(time: u64, contention: u64, quota: u64) -> Values {
     ];
     counters.sort_unstable();
     let latency = Histogram::new([(0, 1), (100, 3)], 4_000);
-    Values { counters, histograms: vec![(column(sched::LATENCY, None), latency)] }
+    Values { counters, histograms: vec![(column(sched::LATENCY, None), latency)], ..Values::default() }
 }
 
 fn row(pod: &str, entity: u64, values: Values) -> SeriesRow {
