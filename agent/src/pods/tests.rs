@@ -25,7 +25,7 @@ struct Node {
 impl Node {
     fn new() -> Node {
         let (cgroups, logs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let hierarchies = Hierarchies { identity: cgroups.path().to_owned(), cpu: None };
+        let hierarchies = Hierarchies { identity: cgroups.path().to_owned(), cpu: None, memory: None };
         let pods = Pods::new("node-1", Some(&hierarchies)).with_logs(logs.path());
         Node { cgroups, logs, pods, second: 0 }
     }

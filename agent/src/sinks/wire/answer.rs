@@ -82,6 +82,7 @@ fn source(probe: &Probe, metric: &Metric, status: &Status) -> String {
     };
     match metric.origin {
         Origin::File(file) => file.to_owned(),
+        Origin::Files => probe.rung.clone(),
         Origin::Programs | Origin::ProgramsOr(_) if probe.programs => probe.rung.clone(),
         Origin::ProgramsOr(file) => file.to_owned(),
         Origin::Programs => String::new(),
