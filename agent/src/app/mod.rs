@@ -25,7 +25,7 @@ use self::{
 use crate::{
     cgroups::Hierarchies,
     config::Config,
-    files::Files,
+    files::{self, Files},
     kernel::{self, Kernel, LoadError},
     model::Utc,
     pods,
@@ -64,6 +64,7 @@ impl Prepared {
     /// # Errors
     /// When neither gives anything.
     pub fn new(config: Config) -> Result<Prepared, AppError> {
+        files::raise_descriptor_limit();
         let kernel = Kernel::load(&config.kernel, &config.off);
         let hierarchies = Hierarchies::find();
         let usage = !kernel.as_ref().is_ok_and(Kernel::measures_cpu_time);

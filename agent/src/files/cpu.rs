@@ -10,7 +10,7 @@ use std::{
 };
 
 use self::group::Group;
-use super::{KEPT, count::Growth, lost, tree::Tree};
+use super::{count::Growth, keep, lost, tree::Tree};
 use crate::{
     cgroups::{Hierarchies, Walk},
     model::{EntityId, Reading, Values},
@@ -70,7 +70,7 @@ impl CpuStat {
             baseline: true,
             skipped: 0,
             nowhere: false,
-            keep: KEPT,
+            keep: keep(),
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use self::held::{Below, Columns, Held};
-use super::{KEPT, lost, tree::Tree};
+use super::{keep, lost, tree::Tree};
 use crate::{
     cgroups::{Hierarchies, Walk},
     model::{EntityId, Reading},
@@ -102,7 +102,7 @@ impl Memory {
             tree: Tree::new(&hierarchies.identity),
             readings: 0,
             nowhere: false,
-            keep: KEPT,
+            keep: keep(),
         })
     }
 

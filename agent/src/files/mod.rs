@@ -10,6 +10,8 @@ mod memory;
 mod source;
 mod tree;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 pub use self::{
     cpu::CpuStat,
     memory::{LimitsFrom, Memory},
@@ -21,9 +23,30 @@ use crate::{
     status::{ProbeState, ProbeStatus},
 };
 
-/// Descriptors that each source keeps. Beyond that a file is opened for each reading, which costs twice the time, rather
-/// than run into the limit of 1,024 that a process usually has.
-const KEPT: usize = 384;
+/// Descriptors that each source keeps, at most: the kernel has a page of memory for each. Beyond that a file is opened for
+/// each reading, which costs some times the time.
+const KEPT: u64 = 2048;
+/// Descriptors that are for others.
+const RESERVED: u64 = 256;
+
+/// How many descriptors a source keeps: two share what this process may have.
+fn keep() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from((limit.saturating_sub(RESERVED) / 2).min(KEPT)).unwrap_or(0)
+}
+
+/// Allows this process as many descriptors as it may allow itself: what a shell gives, 1,024, is meant for those who use
+/// select(2).
+pub fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.unwrap_or(u64::MAX).min(2 * KEPT + RESERVED);
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted);
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!(%error, "the limit of descriptors stays");
+        }
+    }
+}
 
 /// Readings in a row that may fail before a cgroup counts as its parent's, so that the parents go on.
 const PATIENCE: u32 = 10;

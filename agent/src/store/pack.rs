@@ -3,8 +3,9 @@
 //! Numbers are LEB128. A blob is its step (1, or 2 for histograms at scale 2), then rows by rising entity:
 //!
 //! ```text
-//! row       = id less the one before, counters, (column, value)*, histograms, (column, histogram)*,
+//! row       = id less the one before, counters, counter*, histograms, (column, histogram)*,
 //!             gauges, (column, gauge)*
+//! counter   = column * 2 followed by value, or column * 2 + 1 for 0
 //! column    = columns skipped since the one before
 //! histogram = sum, slots, (count * 2, or count * 2 + 1 followed by the slots skipped)*
 //! gauge     = last * 2, or last * 2 + 1 followed by last less min, max less last
@@ -69,9 +70,12 @@ fn put_values(blob: &mut Vec<u8>, values: &Values, step: u8) {
     put(blob, values.counters.len() as u64);
     let mut next = 0;
     for (Column(column), value) in &values.counters {
-        put(blob, u64::from(column.wrapping_sub(next)));
+        // Most of what can go wrong does not: a zero takes one byte.
+        put(blob, u64::from(column.wrapping_sub(next)) << 1 | u64::from(*value == 0));
         next = column.wrapping_add(1);
-        put(blob, *value);
+        if *value != 0 {
+            put(blob, *value);
+        }
     }
     put(blob, values.histograms.len() as u64);
     next = 0;
@@ -158,13 +162,16 @@ impl Rows<'_> {
     fn add_row(&mut self, mut sum: Option<&mut Values>) -> Option<()> {
         let (mut next, mut at) = (0, 0);
         for _ in 0..self.take()? {
-            let column = self.column(&mut next)?;
+            let skipped = self.take()?;
+            let column = after(&mut next, skipped >> 1)?;
+            let is_zero = skipped & 1 == 1;
             match sum.as_deref_mut().filter(|_| self.wants(column)) {
                 Some(sum) => {
-                    let value = self.take()?;
+                    let value = if is_zero { 0 } else { self.take()? };
                     let sum = rising(&mut sum.counters, &mut at, column);
                     *sum = sum.wrapping_add(value);
                 }
+                None if is_zero => {}
                 None => self.skip()?,
             }
         }
@@ -226,9 +233,8 @@ impl Rows<'_> {
     }
 
     fn column(&mut self, next: &mut u16) -> Option<Column> {
-        let column = next.wrapping_add(u16::try_from(self.take()?).ok()?);
-        *next = column.wrapping_add(1);
-        Some(Column(column))
+        let skipped = self.take()?;
+        after(next, skipped)
     }
 
     /// A number. Most have one byte or two, and which it is follows no pattern that a branch could be predicted by: both
@@ -277,6 +283,13 @@ impl Rows<'_> {
     }
 }
 
+/// The column after so many that were skipped.
+fn after(next: &mut u16, skipped: u64) -> Option<Column> {
+    let column = next.wrapping_add(u16::try_from(skipped).ok()?);
+    *next = column.wrapping_add(1);
+    Some(Column(column))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -289,7 +302,7 @@ mod tests {
 
     prop_compose! {
         fn any_values()(
-            counters in prop::collection::btree_map(any::<u16>(), any::<u64>(), 0..8),
+            counters in prop::collection::btree_map(any::<u16>(), prop_oneof![any::<u64>(), Just(0)], 0..8),
             histograms in prop::collection::btree_map(
                 0u16..9, (prop::collection::btree_map(any::<u8>(), 0u64..1 << 60, 0..40), any::<u64>()), 0..3),
             gauges in prop::collection::btree_map(0u16..9, prop::array::uniform3(0u64..1 << 60), 0..5),

@@ -11,7 +11,7 @@ use super::{
         count::{Counter, Growth, Now, Own},
         source::{Source, Text},
     },
-    Version,
+    SLOW, Version,
     text::{self, EVENTS, LEVELS, Level, Stat},
 };
 use crate::{
@@ -97,6 +97,8 @@ pub(super) struct Held {
     born: bool,
     /// Whether its slow files were never read.
     unread: bool,
+    /// Readings so far, as far as they matter.
+    age: u64,
     /// Of this reading, with everything below; and its own part.
     now: Stat,
     own: [Option<u64>; LEVELS],
@@ -132,6 +134,7 @@ impl Held {
             pressure: None,
             born,
             unread: true,
+            age: 0,
             now: Stat::default(),
             own: [None; LEVELS],
             faults: Own::new(born),
@@ -171,7 +174,9 @@ impl Held {
 
     /// How many descriptors it keeps.
     pub(super) fn kept(&self) -> usize {
-        [&self.usage, &self.stat].into_iter().chain(&self.events).filter(|source| source.is_kept()).count()
+        let fast = [&self.usage, &self.stat].into_iter().chain(&self.events);
+        let pressure = self.pressure.iter().flatten().map(|pressure| &pressure.source);
+        fast.chain(&self.limits).chain(pressure).filter(|source| source.is_kept()).count()
     }
 
     /// Reads its files; `slow`: also those that are not read each time. `room` is how many more descriptors may be kept.
@@ -180,14 +185,18 @@ impl Held {
     /// When a file is there and cannot be read; the next reading makes up for what it counts.
     pub(super) fn read(&mut self, version: Version, slow: bool, room: &mut usize) -> io::Result<()> {
         self.ended = false;
-        let read = self.read_files(version, room);
+        // Where the controller is off, its files are looked for now and then; a v1 cgroup comes a moment after its v2 one.
+        let is_there = [&self.usage, &self.stat].into_iter().chain(&self.events).any(Source::is_there);
+        let looks = is_there || slow || self.age < SLOW;
+        self.age = (self.age + 1).min(SLOW);
+        let read = if looks { self.read_files(version, room) } else { Ok(()) };
         self.failing = if read.is_err() { self.failing.saturating_add(1) } else { 0 };
         self.failed = read.is_err() && self.failing <= PATIENCE;
         if read.is_err() {
             self.now = Stat::default();
         }
         if slow || self.unread {
-            self.read_slow()?;
+            self.read_slow(room)?;
             self.unread = false;
         }
         read
@@ -228,17 +237,16 @@ impl Held {
         Ok(())
     }
 
-    /// Opened for each reading: kept descriptors are for what is read each time.
-    fn read_slow(&mut self) -> io::Result<()> {
+    fn read_slow(&mut self, room: &mut usize) -> io::Result<()> {
         let mut limit: Option<u64> = None;
         for source in &mut self.limits {
-            let text: Option<Text<32>> = source.read(&mut 0)?;
+            let text: Option<Text<32>> = source.read(room)?;
             let one = text.and_then(|text| text::limit(text.as_str()));
             limit = limit.into_iter().chain(one).min();
         }
         self.limit = limit;
         for Pressure { source, stalls } in self.pressure.iter_mut().flatten() {
-            let text: Option<Text<256>> = source.read(&mut 0)?;
+            let text: Option<Text<256>> = source.read(room)?;
             let Some(text) = text else { continue };
             for (counter, now) in stalls.iter_mut().zip(text::stalls(text.as_str())) {
                 if let Some(now) = now {

@@ -244,6 +244,12 @@ fn a_v1_controller_is_told_under_the_ids_of_v2() {
     let events = events.map(|event| count(&rows, "p/c", memory::EVENTS, Some(event)));
     assert_eq!(events, [None, Some(7), None, Some(1)]);
     assert_eq!(level(&rows, "p/c", memory::LIMIT, None), Some(4096));
+    // Where the controller came late, its files are found all the same.
+    fs::create_dir_all(identity.root().join("late")).unwrap();
+    (0..=SLOW).for_each(|_| assert_eq!(level(&read(&mut memory), "late", memory::USAGE, None), None));
+    v1.set("late", "memory.usage_in_bytes", "5\n");
+    let rows = (0..SLOW).map(|_| read(&mut memory)).last().unwrap();
+    assert_eq!(level(&rows, "late", memory::USAGE, None), Some(5));
     let nowhere = Hierarchies { memory: None, ..hierarchies };
     assert!(Memory::new(&nowhere, limits_from).is_none());
 }
@@ -279,10 +285,11 @@ fn what_cannot_be_read_is_lost_and_said() {
 #[test]
 fn descriptors_are_bounded() {
     let tree = Tree::new();
-    let groups = KEPT / 2 + 20;
+    let groups = 40;
     (0..groups).for_each(|n| tree.hold(&format!("g{n}"), 5, 0));
     let mut memory = v2(&tree);
+    memory.keep = 50;
     read(&mut memory);
-    assert_eq!(memory.groups.values().map(Held::kept).sum::<usize>(), KEPT);
+    assert_eq!(memory.groups.values().map(Held::kept).sum::<usize>(), 50);
     assert_eq!(read(&mut memory).len(), groups);
 }
