@@ -41,6 +41,8 @@ pub fn examine(config: &kernel::Config, off: &[String]) -> Report {
         .iter()
         .map(|probe| {
             let mut verdict = match &loaded {
+                // Then the agent does not start, whatever files would say.
+                Err(error @ LoadError::NotPermitted) => of_failure(error, cgroups.is_ok(), &privileges),
                 _ if !probe.has_programs() => of_status(find(&files, probe.name), "see docs/doctor.md"),
                 Ok(kernel) => {
                     of_status(find(&kernel.probes(), probe.name), "a newer kernel: see docs/doctor.md")
