@@ -78,7 +78,7 @@ unsafe fn bill(task: *const u8, program: Program) {
             (*ledger).no_storage += 1;
             return;
         };
-        if saved.flags & Task::KNOWN == 0 && TASK_START.of(task) < attached() {
+        if saved.tag & Task::KNOWN == 0 && TASK_START.of(task) < attached() {
             // It lived before us, and the iterator did not see it: its first bill begins here.
             remember(task, saved);
             return run.applied();
@@ -87,10 +87,10 @@ unsafe fn bill(task: *const u8, program: Program) {
             (*ledger).no_cell += 1;
             return;
         };
-        if saved.slot == OTHER {
+        if u32::from(saved.slot) == OTHER {
             (*ledger).folded += 1;
         }
-        count(task, saved, cell, ledger);
+        count(task, saved, cell);
         run.applied();
     }
 }
@@ -102,20 +102,21 @@ unsafe fn cell_of(task: *const u8, saved: &mut Task, cpu: u32) -> Option<*mut Ce
     // SAFETY: see `bill`.
     unsafe {
         let cgroups = TASK_CGROUPS.of(task);
-        let known = cell(cpu, saved.slot)?;
-        if saved.cgroups == cgroups && (*known).generation == saved.generation {
+        let known = cell(cpu, u32::from(saved.slot))?;
+        if saved.cgroups == cgroups && saved.is_of((*known).generation) {
             return Some(known);
         }
-        saved.slot = slots::of(task);
-        let found = cell(cpu, saved.slot)?;
+        let slot = slots::of(task);
+        let found = cell(cpu, slot)?;
+        saved.slot = slot as u16;
         saved.cgroups = cgroups;
-        saved.generation = (*found).generation;
+        saved.tag = Task::tag_of((*found).generation) | saved.tag & (Task::KNOWN | Task::SLEPT);
         Some(found)
     }
 }
 
 #[inline(always)]
-unsafe fn count(task: *const u8, saved: &mut Task, cell: *mut Cell, ledger: *mut Ledger) {
+unsafe fn count(task: *const u8, saved: &mut Task, cell: *mut Cell) {
     // SAFETY: see `bill`.
     unsafe {
         let ran = TASK_RAN.of(task);
@@ -139,7 +140,8 @@ unsafe fn count(task: *const u8, saved: &mut Task, cell: *mut Cell, ledger: *mut
             quota = throttled_since(task, saved, wait);
             quota = if quota < wait { quota } else { wait };
         }
-        saved.flags = if slept == 0 { Task::KNOWN } else { Task::KNOWN | Task::SLEPT };
+        let marks = if slept == 0 { Task::KNOWN } else { Task::KNOWN | Task::SLEPT };
+        saved.tag = saved.tag & !(Task::KNOWN | Task::SLEPT) | marks;
         if new != 0 {
             saved.waits = waits;
             saved.waited = waited;
@@ -149,7 +151,7 @@ unsafe fn count(task: *const u8, saved: &mut Task, cell: *mut Cell, ledger: *mut
             }
             // More than one: the hook missed a switch. Their sum is known, so each gets its share.
             let each = if new == 1 { wait } else { wait / u64::from(new) };
-            observe(cell, ledger, each, new);
+            observe(cell, each, new);
         }
     }
 }
@@ -164,7 +166,7 @@ unsafe fn remember(task: *const u8, saved: &mut Task) {
         saved.involuntary = TASK_NIVCSW.of(task) as u32;
         saved.waited = TASK_WAITED.of(task);
         saved.waits = TASK_WAITS.of(task) as u32;
-        saved.flags = Task::KNOWN;
+        saved.tag = Task::KNOWN;
     }
 }
 
@@ -180,7 +182,7 @@ unsafe fn throttled_since(task: *const u8, saved: &mut Task, wait: u64) -> u64 {
         let mut grown = 0;
         if cfs_rq == saved.cfs_rq {
             grown = now.wrapping_sub(saved.throttled);
-        } else if wait != 0 && saved.cfs_rq != 0 && saved.flags & Task::SLEPT == 0 {
+        } else if wait != 0 && saved.cfs_rq != 0 && saved.tag & Task::SLEPT == 0 {
             grown = throttled_elsewhere(saved);
         }
         saved.cfs_rq = cfs_rq;
@@ -230,7 +232,7 @@ fn sched_newtask(ctx: BtfTracePointContext) -> i32 {
     unsafe {
         let task = NEW_TASK.pointer(ctx.as_ptr().cast());
         if let Some(saved) = TASKS.get_or_create(task).as_mut() {
-            saved.flags = Task::KNOWN;
+            saved.tag = Task::KNOWN;
         }
     }
     0
@@ -253,7 +255,7 @@ fn sched_switch_short(ctx: BtfTracePointContext) -> i32 {
             complete = left(arguments, prev, clock, cpu, run.ledger);
         }
         if TASK_PID.of(next) != 0 {
-            complete &= arrived(next, clock, cpu, run.ledger);
+            complete &= arrived(next, clock, cpu);
         }
         if complete {
             run.applied();
@@ -290,7 +292,7 @@ unsafe fn left(arguments: *const u8, prev: *const u8, clock: u64, cpu: u32, ledg
 }
 
 #[inline(always)]
-unsafe fn arrived(next: *const u8, clock: u64, cpu: u32, ledger: *mut Ledger) -> bool {
+unsafe fn arrived(next: *const u8, clock: u64, cpu: u32) -> bool {
     // SAFETY: see `sched_switch_short`.
     unsafe {
         let queued = TASK_QUEUED.of(next);
@@ -300,7 +302,7 @@ unsafe fn arrived(next: *const u8, clock: u64, cpu: u32, ledger: *mut Ledger) ->
         let Some(cell) = cell(cpu, slots::of(next)) else { return false };
         let wait = if clock > queued { clock - queued } else { 0 };
         add(&raw mut (*cell).contention, wait);
-        observe(cell, ledger, wait, 1);
+        observe(cell, wait, 1);
     }
     true
 }

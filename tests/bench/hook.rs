@@ -30,7 +30,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
-        let config = Config { slots: 1024, blocks: 4096, ..Config::default() };
+        let config = Config::default();
         // Off: the maps are there, nothing is attached.
         let mut loaded = load::load(&config, &["sched".to_owned()]).unwrap();
         let types = Btf::from_sys_fs().unwrap();

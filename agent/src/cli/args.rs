@@ -116,9 +116,6 @@ pub(crate) struct AgentArgs {
     /// Entities with numbers of their own; the rest is folded into `other` [default: 1024]
     #[arg(long, env = "RAJUT_SLOTS", value_name = "N", value_parser = bounded(values::SLOTS))]
     pub(crate) slots: Option<u32>,
-    /// Histogram blocks of 1 KiB [default: 4096]
-    #[arg(long, env = "RAJUT_BLOCKS", value_name = "N", value_parser = bounded(values::BLOCKS))]
-    pub(crate) blocks: Option<u32>,
     /// Log of the kernel programs themselves: off, error, warn, info, debug, trace [default: off]
     #[arg(long, env = "RAJUT_KERNEL_LOG", value_name = "LEVEL", value_parser = values::level)]
     pub(crate) kernel_log: Option<u8>,
@@ -156,7 +153,6 @@ impl AgentArgs {
             off,
             rung,
             slots,
-            blocks,
             kernel_log,
             log: _,
         } = self;
@@ -169,7 +165,6 @@ impl AgentArgs {
         over(insecure.as_ref(), &mut config.sinks.insecure);
         over(window.as_ref(), &mut config.window);
         over(slots.as_ref(), &mut config.kernel.slots);
-        over(blocks.as_ref(), &mut config.kernel.blocks);
         over(kernel_log.as_ref(), &mut config.kernel.log);
         config.sinks.listen = listen.or(config.sinks.listen);
         config.node = node.clone().or(config.node.take());

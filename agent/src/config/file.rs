@@ -41,7 +41,6 @@ static KEYS: &[Key] = &[
     key!("", "window", |c, v| c.window = values::window(text(v)?)?),
     // `off` is handled in `parse`: a wrong name in the list has a line of its own.
     key!("kernel", "slots", |c, v| c.kernel.slots = whole(v, values::SLOTS)?),
-    key!("kernel", "blocks", |c, v| c.kernel.blocks = whole(v, values::BLOCKS)?),
     key!("kernel", "rung", |c, v| c.kernel.rung = Some(values::rung(text(v)?)?)),
     key!("kernel", "log", |c, v| c.kernel.log = values::level(text(v)?)?),
     key!("store", "fine", |c, v| c.store.fine = values::history(text(v)?)?),

@@ -25,7 +25,6 @@ window = "2s"
 off = ["sched"]
 [kernel]
 slots = 2_000
-blocks = 0x100
 rung = "short"
 log = "debug"
 [store]
@@ -50,7 +49,7 @@ heartbeat = "1s"
         node: Some("worker-3".into()),
         window: Window(Duration::from_secs(2)),
         off: vec!["sched".into()],
-        kernel: crate::kernel::Config { slots: 2000, blocks: 256, rung: Some("short".into()), log: 4 },
+        kernel: crate::kernel::Config { slots: 2000, rung: Some("short".into()), log: 4 },
         store: crate::store::Config {
             fine: Duration::from_secs(240),
             coarse_window: Duration::from_secs(20),

@@ -9,7 +9,7 @@ use aya::{
     programs::{BtfTracePoint, Iter, ProgramError, RawTracePoint, RawTracePointRunOptions},
 };
 use rajut_ebpf::abi::{
-    cell::{Block, Cell, FIRST},
+    cell::{Cell, FIRST},
     constant,
     host::{ATTACHED, OWN_PROCESS},
     ledger::{Ledger, Program},
@@ -35,8 +35,6 @@ pub struct Loaded {
     pub topology: Topology,
     /// Cells by shard and slot.
     pub cells: Mapped<Cell>,
-    /// Histogram blocks.
-    pub blocks: Mapped<Block>,
     /// slot -> cgroup id.
     pub slot_ids: Mapped<u64>,
     /// Ledgers by program and CPU.
@@ -73,11 +71,9 @@ pub fn load(config: &Config, off: &[String]) -> Result<Loaded, LoadError> {
     let slots = config.slots as usize;
     let shards = topology.shards as usize;
     let cells = map(&object, "CELLS", slots * shards).map_err(other)?;
-    let blocks = map(&object, "BLOCKS", config.blocks as usize).map_err(other)?;
     let slot_ids = map(&object, "SLOT_IDS", slots).map_err(other)?;
     let ledgers = map(&object, "LEDGERS", Program::ALL.len() * topology.possible as usize).map_err(other)?;
     fill(&mut object, "FREE_SLOTS", FIRST..config.slots).map_err(|e| other(e.to_string()))?;
-    fill(&mut object, "FREE_BLOCKS", 1..config.blocks + 1).map_err(|e| other(e.to_string()))?;
     for (cpu, shard) in topology.shard.iter().enumerate().filter(|_| topology.is_shared()) {
         array(&mut object, "SHARDS")
             .and_then(|mut shards| Ok(shards.set(cpu as u32, *shard, 0)?))
@@ -94,7 +90,6 @@ pub fn load(config: &Config, off: &[String]) -> Result<Loaded, LoadError> {
         object,
         topology,
         cells,
-        blocks,
         slot_ids,
         ledgers,
         sched: Verdict { rung: None, reasons: Vec::new() },
@@ -129,8 +124,6 @@ fn create(config: &Config, offsets: &Offsets, topology: &Topology) -> Result<Ebp
         // A page where nothing is logged: a ring cannot be smaller.
         ("AYA_LOGS", if config.log == 0 { 4096 } else { 1 << 17 }),
         ("CELLS", config.slots * topology.shards),
-        ("BLOCKS", config.blocks),
-        ("FREE_BLOCKS", config.blocks),
         ("FREE_SLOTS", config.slots),
         ("SLOT_IDS", config.slots),
         ("SLOT_OF", config.slots),

@@ -20,7 +20,6 @@ pub trait Plain: Copy {}
 impl Plain for u64 {}
 impl Plain for rajut_ebpf::abi::cell::Cell {}
 impl Plain for rajut_ebpf::abi::ledger::Ledger {}
-impl Plain for rajut_ebpf::abi::cell::Block {}
 
 impl<T: Plain> Mapped<T> {
     /// Maps `elements` of an array map whose values are `T`, a multiple of 8 bytes long.

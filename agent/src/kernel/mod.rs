@@ -30,8 +30,6 @@ use crate::{
 pub struct Config {
     /// Entities that have numbers of their own; the rest is folded into `other`.
     pub slots: u32,
-    /// Histogram blocks in the pool, 1 KiB each: one for each entity, metric and shard that is active.
-    pub blocks: u32,
     /// Only this rung of each ladder, for tests and comparisons: `exact`, `exact-fork`, `short`.
     pub rung: Option<String>,
     /// Level of the kernel programs' own log: 0 off, 1 error ... 5 trace.
@@ -40,7 +38,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        Config { slots: 1024, blocks: 4096, rung: None, log: 0 }
+        Config { slots: 1024, rung: None, log: 0 }
     }
 }
 

@@ -8,7 +8,7 @@ use aya::{
     programs::{BtfTracePoint, RawTracePoint, RawTracePointRunOptions},
 };
 use rajut_ebpf::abi::{
-    cell::{Cell, FIRST, KERNEL, NO_BLOCK, OTHER, RAJUT},
+    cell::{Cell, FIRST, KERNEL, OTHER, RAJUT},
     ledger::{Ledger, Program},
 };
 
@@ -146,7 +146,7 @@ impl Kernel {
 
     /// A slot's numbers, summed over its shards.
     fn values(&self, slot: usize) -> Values {
-        let mut sum = Cell::default();
+        let mut sum = Cell::EMPTY;
         let mut counts = [0u64; 256];
         for shard in 0..self.loaded.topology.shards as usize {
             let Some(cell) = self.loaded.cells.get(shard * self.loaded.slot_ids.count() + slot) else {
@@ -157,12 +157,8 @@ impl Kernel {
             sum.quota += cell.quota;
             sum.voluntary += cell.voluntary;
             sum.involuntary += cell.involuntary;
-            if cell.block != 0
-                && let Some(block) = self.loaded.blocks.get(cell.block.wrapping_sub(1) as usize)
-            {
-                for (count, word) in counts.iter_mut().zip(block) {
-                    *count += u64::from(word);
-                }
+            for (count, word) in counts.iter_mut().zip(cell.waits) {
+                *count += u64::from(word);
             }
         }
         let columns = &self.last.columns;
@@ -203,7 +199,6 @@ impl Kernel {
                 // A task's next bill makes up for it, but nobody knows here whether there is one.
                 ("no_storage", totals.ledger.no_storage - before.ledger.no_storage),
                 ("no_cell", totals.ledger.no_cell - before.ledger.no_cell),
-                ("blocks_full", totals.ledger.blocks_full - before.ledger.blocks_full),
             ] {
                 if count != 0 {
                     lost.push(Lost { reason, count });
@@ -227,14 +222,13 @@ impl Kernel {
         for cpu in 0..cpus {
             let ledger = self.settled(program as usize * cpus + cpu);
             // Exhaustive, so that a new count is not forgotten here.
-            let Ledger { attempted, applied, folded, no_storage, no_cell, blocks_full, timed, timed_ns } =
+            let Ledger { attempted, applied, folded, no_storage, no_cell, timed, timed_ns, reserved: _ } =
                 ledger;
             sum.attempted += attempted;
             sum.applied += applied;
             sum.folded += folded;
             sum.no_storage += no_storage;
             sum.no_cell += no_cell;
-            sum.blocks_full += blocks_full;
             sum.timed += timed;
             sum.timed_ns += timed_ns;
         }
@@ -289,7 +283,7 @@ impl Kernel {
                     applied: ledger.applied,
                     folded: ledger.folded,
                     dropped: reasons(&[("no_storage", ledger.no_storage), ("no_cell", ledger.no_cell)]),
-                    details_dropped: reasons(&[("blocks_full", ledger.blocks_full)]),
+                    details_dropped: BTreeMap::new(),
                 }
             })
             .collect()
@@ -359,12 +353,8 @@ impl Kernel {
             for shard in 0..self.loaded.topology.shards as usize {
                 let index = shard * slots + slot;
                 let Some(cell) = self.loaded.cells.get(index) else { continue };
-                if cell.block != 0 && cell.block != NO_BLOCK {
-                    self.loaded.blocks.set(cell.block as usize - 1, [0; 256]);
-                    self.give("FREE_BLOCKS", cell.block);
-                }
                 let generation = cell.generation.wrapping_add(1);
-                self.loaded.cells.set(index, Cell { generation, ..Cell::default() });
+                self.loaded.cells.set(index, Cell { generation, ..Cell::EMPTY });
             }
             self.give("FREE_SLOTS", slot as u32);
             freed.push(*id);
@@ -375,22 +365,16 @@ impl Kernel {
         freed
     }
 
-    /// Those who found the pools empty may look again.
+    /// Those who found no slot free may look again.
     fn retry_the_unlucky(&self) {
         let slots = self.loaded.slot_ids.count();
-        for index in 0..self.loaded.cells.count() {
-            let Some(cell) = self.loaded.cells.pointer(index) else { continue };
-            // SAFETY: inside the mapping. Only these words are written, so that counts which programs are adding to
-            // are left alone; a program writes `block` only while it is 0, and `generation` never.
+        for shard in 0..self.loaded.topology.shards as usize {
+            let Some(cell) = self.loaded.cells.pointer(shard * slots + OTHER as usize) else { continue };
+            // SAFETY: inside the mapping. Only this word is written, which programs never do, so that counts to which
+            // they are adding are left alone.
             unsafe {
-                if index % slots == OTHER as usize {
-                    let generation = &raw mut (*cell).generation;
-                    ptr::write_volatile(generation, ptr::read_volatile(generation).wrapping_add(1));
-                }
-                let block = &raw mut (*cell).block;
-                if ptr::read_volatile(block) == NO_BLOCK {
-                    ptr::write_volatile(block, 0);
-                }
+                let generation = &raw mut (*cell).generation;
+                ptr::write_volatile(generation, ptr::read_volatile(generation).wrapping_add(1));
             }
         }
     }

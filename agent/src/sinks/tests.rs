@@ -3,6 +3,7 @@
 
 mod query;
 mod serve;
+mod unread;
 mod watch;
 
 use std::{

@@ -38,12 +38,12 @@ pub struct Ledger {
     pub no_storage: u64,
     /// Runs whose slot had no cell: a bug.
     pub no_cell: u64,
-    /// Waits that are in the counts and sums but not in a histogram, because the pool was empty.
-    pub blocks_full: u64,
     /// Runs that were timed.
     pub timed: u64,
     /// What those took, ns.
     pub timed_ns: u64,
+    /// Fills the cache line.
+    pub reserved: u64,
 }
 
 /// One run in so many is timed.

@@ -1,7 +1,7 @@
 //! Atomic words. The BPF target claims few of Rust's atomic types, since old instruction sets lack them; ours (v3,
 //! kernel 5.12) has what is used here.
 
-use core::intrinsics::{AtomicOrdering::Relaxed, atomic_cxchg, atomic_xadd};
+use core::intrinsics::{AtomicOrdering::Relaxed, atomic_xadd};
 
 /// Adds, atomically.
 ///
@@ -21,14 +21,4 @@ pub unsafe fn add_u64(word: *mut u64, value: u64) {
 pub unsafe fn add_u32(word: *mut u32, value: u32) {
     // SAFETY: as above.
     unsafe { atomic_xadd::<u32, u32, { Relaxed }>(word, value) };
-}
-
-/// Replaces `old` by `new`, and gives what was there.
-///
-/// # Safety
-/// As [`add_u64`].
-#[inline(always)]
-pub unsafe fn exchange_u32(word: *mut u32, old: u32, new: u32) -> u32 {
-    // SAFETY: as above.
-    unsafe { atomic_cxchg::<u32, { Relaxed }, { Relaxed }>(word, old, new) }.0
 }

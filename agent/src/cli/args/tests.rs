@@ -30,7 +30,7 @@ fn every_documented_line_is_understood() {
     for line in [
         "rajut agent",
         "rajut agent --config r.toml --socket /s --listen 127.0.0.1:1 --insecure --node n --window 2s --off sched \
-         --rung exact --slots 64 --blocks 64 --kernel-log debug --log rajut=debug",
+         --rung exact --slots 64 --kernel-log debug --log rajut=debug",
         "rajut agent --rung short --color never",
         "rajut top",
         "rajut top --once --for 5s -o json",
@@ -99,7 +99,7 @@ fn flags_come_before_the_file_and_that_before_the_defaults() {
     assert_eq!(config.sinks.socket, Path::new("/s"));
     // Untouched: the file's, and the default.
     assert_eq!(config.off, ["sched"]);
-    assert_eq!(config.kernel.blocks, crate::kernel::Config::default().blocks);
+    assert_eq!(config.store, crate::store::Config::default());
 }
 
 #[test]
