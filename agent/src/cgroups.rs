@@ -22,6 +22,8 @@ pub struct Hierarchies {
     pub identity: PathBuf,
     /// Where `cpu.stat` with quota fields is: the v2 mount, or the v1 cpu controller's. `None` where there is none.
     pub cpu: Option<PathBuf>,
+    /// Where memory is accounted for: the v2 mount, or the v1 memory controller's. `None` where it is nowhere.
+    pub memory: Option<PathBuf>,
 }
 
 /// Why identity cannot be had.
@@ -62,12 +64,15 @@ impl Hierarchies {
             false => CgroupError::NoV2,
         })?;
         let controllers = fs::read_to_string(identity.join("cgroup.controllers")).unwrap_or_default();
-        let cpu = if controllers.split_whitespace().any(|controller| controller == "cpu") {
-            Some(identity.clone())
-        } else {
-            whole(&|mount| !mount.v2 && mount.controllers.iter().any(|name| name == "cpu"))
+        let of = |wanted: &str| {
+            if controllers.split_whitespace().any(|controller| controller == wanted) {
+                Some(identity.clone())
+            } else {
+                whole(&|mount| !mount.v2 && mount.controllers.iter().any(|name| name == wanted))
+            }
         };
-        Ok(Hierarchies { identity, cpu })
+        let (cpu, memory) = (of("cpu"), of("memory"));
+        Ok(Hierarchies { identity, cpu, memory })
     }
 }
 

@@ -42,7 +42,7 @@ fn values(cpu_millis: u64, wait_millis: u64) -> Values {
     counters.sort_unstable();
     // Slot 81 is index -80: about 1 ms.
     let latency = Histogram::new([(0, 5), (81, 10)], wait_millis * 1_000_000);
-    Values { counters, histograms: vec![(column(sched::LATENCY, None), latency)] }
+    Values { counters, histograms: vec![(column(sched::LATENCY, None), latency)], ..Values::default() }
 }
 
 impl Rig {

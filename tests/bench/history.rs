@@ -7,7 +7,7 @@ use std::{
 
 use rajut::{
     client::{Address, Client},
-    model::{Entity, EntityId, Histogram, Label, Labels, Sample, Utc, Values, Window},
+    model::{Entity, EntityId, Gauge, Histogram, Label, Labels, Sample, Utc, Values, Window},
     probes::{Column, Kind, columns},
     sinks::{self, View},
     status::{Bill, Status, StatusCell},
@@ -92,7 +92,13 @@ fn values(noise: &mut u64) -> Values {
     for (position, info) in columns().iter().enumerate() {
         let column = Column(u16::try_from(position).unwrap());
         match info.metric.kind {
+            // Faults, limits and stalls are rare.
+            Kind::Counter if !info.probe.has_programs() && next() % 8 > 0 => {
+                values.counters.push((column, 0))
+            }
             Kind::Counter => values.counters.push((column, next())),
+            // Pages, up to 256 MiB.
+            Kind::Gauge => values.gauges.push((column, Gauge::new(next() >> 8 << 12))),
             Kind::Histogram => {
                 let slots: Vec<_> = (0..25).map(|step| (40 + step * 3, next() % 100 + 1)).collect();
                 values.histograms.push((column, Histogram::new(slots, next())));

@@ -35,6 +35,9 @@ const LIFE: Duration = Duration::from_millis(5);
 const WRITES: u32 = 200;
 const WRITE: usize = 64 * 1024;
 const FILE: u64 = 64 * 1024 * 1024;
+/// A MiB, and rounds of page faults a second.
+const MIB: usize = 1024 * 1024;
+const ROUNDS: u32 = 10;
 
 /// A load's threads.
 pub(crate) fn muster(kind: &Kind) -> Result<Muster> {
@@ -49,6 +52,8 @@ pub(crate) fn muster(kind: &Kind) -> Result<Muster> {
         Kind::Movers(threads) => movers(&mut muster, *threads),
         Kind::FifoHog => fifo_hog(&mut muster),
         Kind::Rallies(pairs) => rallies(&mut muster, *pairs)?,
+        Kind::Memory(dir, anon, file) => memory(&mut muster, dir, *anon, *file)?,
+        Kind::Faults(dir, pages) => faults(&mut muster, dir, *pages)?,
         Kind::Births(processes) => births(&mut muster, *processes),
     }
     Ok(muster)
@@ -209,9 +214,7 @@ impl Drop for Scratch {
 }
 
 fn disk(muster: &mut Muster, dir: &Path) -> Result<()> {
-    let scratch = Scratch(dir.join("rajut-load"));
-    let mut file =
-        File::create(&scratch.0).with_context(|| format!("cannot write {}", scratch.0.display()))?;
+    let (scratch, mut file) = scratch(dir)?;
     muster.add("writer", move |task| {
         let scratch = scratch;
         let block = vec![b'r'; WRITE];
@@ -226,6 +229,48 @@ fn disk(muster: &mut Muster, dir: &Path) -> Result<()> {
         Ok(())
     });
     Ok(())
+}
+
+/// Both are touched by the thread, once it may begin: a cgroup is billed where a page is touched first.
+fn memory(muster: &mut Muster, dir: &Path, anon: u32, file: u32) -> Result<()> {
+    let (scratch, mut cache) = scratch(dir)?;
+    muster.add("holder", move |task| {
+        let _scratch = scratch;
+        // Not zeros, which a kernel may have only one page of.
+        let held = vec![b'r'; MIB * anon as usize];
+        (0..file).try_for_each(|_| cache.write_all(&vec![b'r'; MIB]))?;
+        cache.sync_data()?;
+        task.operations += 1;
+        while task.wait_turn(SLEEPS) {
+            black_box(&held);
+        }
+        Ok(())
+    });
+    Ok(())
+}
+
+fn faults(muster: &mut Muster, dir: &Path, pages: u32) -> Result<()> {
+    let (scratch, mut file) = scratch(dir)?;
+    (0..pages).try_for_each(|_| file.write_all(&[b'r'; sys::PAGE]))?;
+    file.sync_data()?;
+    let mapped = sys::Mapped::new(file, pages as usize * sys::PAGE)?;
+    muster.add("faulter", move |task| {
+        let _scratch = scratch;
+        while task.wait_turn(ROUNDS) {
+            mapped.evict()?;
+            (0..pages as usize).for_each(|page| _ = black_box(mapped.byte(page * sys::PAGE)));
+            task.operations += u64::from(pages);
+        }
+        Ok(())
+    });
+    Ok(())
+}
+
+fn scratch(dir: &Path) -> Result<(Scratch, File)> {
+    let scratch = Scratch(dir.join("rajut-load"));
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(&scratch.0);
+    let file = file.with_context(|| format!("cannot write {}", scratch.0.display()))?;
+    Ok((scratch, file))
 }
 
 fn tcp(muster: &mut Muster, rate: u32) -> Result<()> {

@@ -1,7 +1,8 @@
 //! `rajut-load`: what a fake pod does, with an account of its own.
 //!
 //! `rajut-load [--cgroup DIR]... [--idle] KIND`, where KIND is one of `hogs N`, `switchers N RATE`, `sleepers N`, `fifo`,
-//! `disk DIR`, `tcp RATE`, `movers N`, `fifo-hog`, `rallies N`, `births N`.
+//! `disk DIR`, `tcp RATE`, `movers N`, `fifo-hog`, `rallies N`, `births N`,
+//! `memory DIR MIB MIB`, `faults DIR N`.
 //!
 //! It enters the cgroups before its first thread begins, prints a line when all threads run, and works until its input
 //! says `stop` or ends; with `--idle`, the threads only begin when its input says `go`. Then each thread takes its own account and stays, idle, so that the kernel can still be asked
@@ -99,6 +100,10 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments> {
             kind => break kind.to_owned(),
         }
     };
+    let dir = match kind.as_str() {
+        "disk" | "memory" | "faults" => args.next().with_context(|| format!("{kind} needs a folder"))?.into(),
+        _ => PathBuf::new(),
+    };
     let mut number = |what: &str| -> Result<u32> {
         let text = args.next().with_context(|| format!("{kind} needs {what}"))?;
         text.parse().with_context(|| format!("{what} is no number: `{text}`"))
@@ -108,7 +113,9 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments> {
         "switchers" => Kind::Switchers(number("a number of threads")?, number("rounds a second")?),
         "sleepers" => Kind::Sleepers(number("a number of threads")?),
         "fifo" => Kind::Fifo,
-        "disk" => Kind::Disk(args.next().context("disk needs a folder")?.into()),
+        "disk" => Kind::Disk(dir),
+        "memory" => Kind::Memory(dir, number("MiB of its own")?, number("MiB of a file")?),
+        "faults" => Kind::Faults(dir, number("a number of pages")?),
         "tcp" => Kind::Tcp(number("connections a second")?),
         "movers" => Kind::Movers(number("a number of threads")?),
         "fifo-hog" => Kind::FifoHog,

@@ -18,6 +18,8 @@ fn every_kind_works_and_accounts_for_it() {
         (Kind::Tcp(100), 3, vec!["client", "server"]),
         (Kind::Movers(2), 4, vec!["moved", "mover"]),
         (Kind::Rallies(2), 5, vec!["ping", "pong"]),
+        (Kind::Memory(dir.path().to_owned(), 8, 4), 2, vec!["holder"]),
+        (Kind::Faults(dir.path().to_owned(), 50), 2, vec!["faulter"]),
     ];
     for (kind, threads, roles) in cases {
         let mut load = Load::start(&kind, None).unwrap();

@@ -10,6 +10,7 @@ mod identity;
 mod ledger;
 mod life;
 mod measure;
+mod memory;
 mod questions;
 mod quota;
 mod refused;

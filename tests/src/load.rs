@@ -119,6 +119,10 @@ pub enum Kind {
     FifoHog,
     /// So many pairs of threads that wake each other through pipes as fast as they can.
     Rallies(u32),
+    /// Holds so many MiB of memory of its own, and so many MiB of page cache of a file in this folder.
+    Memory(PathBuf, u32, u32),
+    /// Has so many pages of a file in this folder read from the disk by page faults, again and again; each is an operation.
+    Faults(PathBuf, u32),
     /// So many processes, one after the other, each with two milliseconds of work in five of life. All are born before
     /// the load stops; what they used is in the account of their mother.
     Births(u32),
@@ -126,12 +130,17 @@ pub enum Kind {
 
 impl Kind {
     fn args(&self) -> Vec<String> {
+        let path = |dir: &PathBuf| dir.display().to_string();
         let words: Vec<&dyn Display> = match self {
             Kind::Hogs(threads) => vec![&"hogs", threads],
             Kind::Switchers(threads, rate) => vec![&"switchers", threads, rate],
             Kind::Sleepers(threads) => vec![&"sleepers", threads],
             Kind::Fifo => vec![&"fifo"],
-            Kind::Disk(dir) => return vec!["disk".into(), dir.display().to_string()],
+            Kind::Disk(dir) => return vec!["disk".into(), path(dir)],
+            Kind::Memory(dir, anon, file) => {
+                return vec!["memory".into(), path(dir), anon.to_string(), file.to_string()];
+            }
+            Kind::Faults(dir, pages) => return vec!["faults".into(), path(dir), pages.to_string()],
             Kind::Tcp(rate) => vec![&"tcp", rate],
             Kind::Movers(threads) => vec![&"movers", threads],
             Kind::FifoHog => vec![&"fifo-hog"],

@@ -68,6 +68,54 @@ pub fn cgroups() -> Result<u64> {
     field(&read(&Path::new(root).join("cgroup.stat"))?, "nr_descendants")
 }
 
+/// What a pod's container holds, as the memory controller's files say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes in use.
+    pub usage: u64,
+    /// Of those, page cache that has long not been used.
+    pub inactive_file: u64,
+    /// Of those, anonymous.
+    pub anon: u64,
+    /// Of those, page cache.
+    pub file: u64,
+    /// Page faults that waited for a disk.
+    pub major_faults: u64,
+    /// Processes that were killed for want of memory.
+    pub killed: u64,
+}
+
+/// What a pod's container holds.
+///
+/// # Errors
+/// When there is no memory controller.
+pub fn memory(pod: &FakePod) -> Result<Memory> {
+    let dir = pod.memory_dir()?;
+    let v1 = pod.has_v1_memory();
+    let name = |v1_name, v2_name| if v1 { v1_name } else { v2_name };
+    let stat = read(&dir.join("memory.stat"))?;
+    let of = |v1_name, v2_name| field(&stat, name(v1_name, v2_name));
+    Ok(Memory {
+        usage: read(&dir.join(name("memory.usage_in_bytes", "memory.current")))?.parse()?,
+        inactive_file: of("total_inactive_file ", "inactive_file ")?,
+        anon: of("total_rss ", "anon ")?,
+        file: of("total_cache ", "file ")?,
+        major_faults: of("total_pgmajfault ", "pgmajfault ")?,
+        killed: field(&read(&dir.join(name("memory.oom_control", "memory.events")))?, "oom_kill ")?,
+    })
+}
+
+/// Time in which some of a pod's threads waited for a CPU, nanoseconds.
+///
+/// # Errors
+/// When the kernel does not count pressure.
+pub fn cpu_stall_ns(pod: &FakePod) -> Result<u64> {
+    let text = read(&pod.unified_dir().join("cpu.pressure"))?;
+    let total = text.lines().next().and_then(|some| some.rsplit_once("total="));
+    let (_, micros) = total.context("cpu.pressure has a total")?;
+    Ok(micros.parse::<u64>()? * 1000)
+}
+
 /// The number after a word at the begin of a line.
 fn field(text: &str, name: &str) -> Result<u64> {
     text.lines()

@@ -24,6 +24,8 @@ struct Mounts {
     unified: PathBuf,
     /// The v1 cpu controller's, where it is not unified.
     cpu: Option<PathBuf>,
+    /// The v1 memory controller's, likewise.
+    memory: Option<PathBuf>,
 }
 
 impl Mounts {
@@ -37,12 +39,15 @@ impl Mounts {
             })
         };
         let unified = mount(&|kind, _| kind == "cgroup2").context("no cgroup v2 file system is mounted")?;
-        let cpu = mount(&|kind, options| kind == "cgroup" && options.split(',').any(|o| o == "cpu"));
-        Ok(Mounts { unified, cpu })
+        let of = |controller: &str| {
+            mount(&|kind, options| kind == "cgroup" && options.split(',').any(|option| option == controller))
+        };
+        let (cpu, memory) = (of("cpu"), of("memory"));
+        Ok(Mounts { unified, cpu, memory })
     }
 
     fn each(&self) -> impl Iterator<Item = &PathBuf> {
-        std::iter::once(&self.unified).chain(&self.cpu)
+        std::iter::once(&self.unified).chain(&self.cpu).chain(&self.memory)
     }
 }
 
@@ -107,11 +112,12 @@ impl FakePod {
         for dir in &pod.dirs {
             fs::create_dir_all(dir).with_context(|| format!("cannot make the cgroup {}", dir.display()))?;
         }
-        if pod.mounts.cpu.is_none() {
-            // A quota takes the controller in every cgroup above. Where there is none, a quota is what fails.
+        let unified = [("+cpu", &pod.mounts.cpu), ("+memory", &pod.mounts.memory)];
+        for (controller, _) in unified.into_iter().filter(|(_, mount)| mount.is_none()) {
+            // A limit takes the controller in every cgroup above. Where there is none, a limit is what fails.
             let parents = pod.unified_dir().ancestors().skip(1).take(4).collect::<Vec<_>>();
             for parent in parents.into_iter().rev() {
-                let _ = fs::write(parent.join("cgroup.subtree_control"), "+cpu");
+                let _ = fs::write(parent.join("cgroup.subtree_control"), controller);
             }
         }
         Ok(pod)
@@ -139,12 +145,40 @@ impl FakePod {
     ///
     /// # Errors
     /// When no hierarchy has the cpu controller.
-    pub fn cpu_dir(&self) -> Result<&Path> {
-        let dir = self.dirs.last().context("a pod has a cgroup")?;
-        if self.mounts.cpu.is_none() && !dir.join("cpu.max").exists() {
-            bail!("no hierarchy has the cpu controller");
+    pub fn cpu_dir(&self) -> Result<PathBuf> {
+        self.controlled(self.mounts.cpu.as_ref(), "cpu.max")
+    }
+
+    /// The one with the memory that it uses.
+    ///
+    /// # Errors
+    /// When no hierarchy has the memory controller.
+    pub fn memory_dir(&self) -> Result<PathBuf> {
+        self.controlled(self.mounts.memory.as_ref(), "memory.max")
+    }
+
+    /// Whether memory is the v1 controller's.
+    #[must_use]
+    pub fn has_v1_memory(&self) -> bool {
+        self.mounts.memory.is_some()
+    }
+
+    /// The one below a v1 controller's mount, or the unified one, if it has the controller's file.
+    fn controlled(&self, mount: Option<&PathBuf>, file: &str) -> Result<PathBuf> {
+        match mount {
+            Some(mount) => Ok(mount.join(self.id.path())),
+            None if self.unified_dir().join(file).exists() => Ok(self.unified_dir().to_owned()),
+            None => bail!("no hierarchy has the controller of {file}"),
         }
-        Ok(dir)
+    }
+
+    /// Allows so many bytes of memory.
+    ///
+    /// # Errors
+    /// When no hierarchy has the memory controller.
+    pub fn set_memory_limit(&self, bytes: u64) -> Result<()> {
+        let file = if self.has_v1_memory() { "memory.limit_in_bytes" } else { "memory.max" };
+        write(&self.memory_dir()?.join(file), &bytes.to_string())
     }
 
     /// The container's cgroup id: what the agent calls the entity.

@@ -1,6 +1,6 @@
 //! What a thread asks libc about itself.
 
-use std::{io, mem, time::Duration};
+use std::{fs::File, io, mem, os::fd::AsRawFd as _, ptr::NonNull, time::Duration};
 
 /// CPU time of the calling thread.
 #[must_use]
@@ -50,4 +50,76 @@ pub fn process_cpu_time(pid: u32) -> io::Result<Duration> {
         return Err(io::Error::last_os_error());
     }
     Ok(Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0)))
+}
+
+/// Bytes in a page, at least.
+pub const PAGE: usize = 4096;
+
+/// A file's pages in memory, none of which is read before it is touched.
+#[derive(Debug)]
+pub struct Mapped {
+    file: File,
+    at: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone, and is only read.
+unsafe impl Send for Mapped {}
+
+impl Mapped {
+    /// Maps a file from its beginning.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn new(file: File, length: usize) -> io::Result<Mapped> {
+        // SAFETY: a new mapping, of an open file, at a place of the kernel's choice.
+        let at = unsafe {
+            libc::mmap(std::ptr::null_mut(), length, libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0)
+        };
+        let at = NonNull::new(at.cast())
+            .filter(|_| at != libc::MAP_FAILED)
+            .ok_or_else(io::Error::last_os_error)?;
+        let mapped = Mapped { file, at, length };
+        // Each touch reads one page, and none beside it.
+        mapped.advise(libc::MADV_RANDOM)?;
+        Ok(mapped)
+    }
+
+    /// Has its pages be forgotten, so that each is read from the disk when it is touched again.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn evict(&self) -> io::Result<()> {
+        self.advise(libc::MADV_DONTNEED)?;
+        // SAFETY: no pointers; the file is open.
+        match unsafe { libc::posix_fadvise(self.file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) } {
+            0 => Ok(()),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+
+    /// One byte of it; 0 beyond its end.
+    #[must_use]
+    pub fn byte(&self, at: usize) -> u8 {
+        if at >= self.length {
+            return 0;
+        }
+        // SAFETY: inside the mapping, which lives as long as this value, and the file is as long as the mapping.
+        unsafe { self.at.as_ptr().add(at).read_volatile() }
+    }
+
+    fn advise(&self, advice: libc::c_int) -> io::Result<()> {
+        // SAFETY: the range is the whole mapping; what is dropped of it is read again from the file.
+        match unsafe { libc::madvise(self.at.as_ptr().cast(), self.length, advice) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: the range is the whole mapping, of which no reference is left.
+        unsafe { libc::munmap(self.at.as_ptr().cast(), self.length) };
+    }
 }

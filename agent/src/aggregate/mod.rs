@@ -4,7 +4,7 @@
 //! - *Gives*: a `Delta`.
 //! - *Never*: the loader, async, a clock.
 //!
-//! The rules: a source's first reading is a baseline and gives no rows. After it, who is seen for the first time was
+//! The rules: a level is passed through. For the rest, a source's first reading is a baseline and gives no rows. After it, who is seen for the first time was
 //! born since and counts from 0. A value smaller than before was reset and counts from 0 again. Who is absent from a
 //! reading is forgotten, so that memory follows what the sources report; a source therefore repeats an entity until it
 //! is over.
@@ -41,16 +41,19 @@ impl Aggregate {
                 let sum = lost.entry(loss.reason).or_default();
                 *sum = sum.saturating_add(loss.count);
             }
-            if let Some(before) = self.last.get(source) {
-                for (entity, values) in &now {
-                    let increment = match before.get(entity) {
-                        Some(before) => increment(values, before),
-                        None => values.clone(),
-                    };
-                    rows.entry(*entity).or_default().merge(&increment);
-                }
+            let before = self.last.get(source);
+            for (entity, values) in &now {
+                let increment = match before.map(|before| before.get(entity)) {
+                    None if values.gauges.is_empty() => continue,
+                    None => Values { gauges: values.gauges.clone(), ..Values::default() },
+                    Some(None) => values.clone(),
+                    Some(Some(before)) => increment(values, before),
+                };
+                rows.entry(*entity).or_default().merge(&increment);
             }
-            self.last.insert(source, now.into_iter().collect());
+            // Of a level nothing is remembered.
+            let remembered = |(entity, values)| (entity, Values { gauges: Vec::new(), ..values });
+            self.last.insert(source, now.into_iter().map(remembered).collect());
         }
         Delta {
             window,
@@ -70,7 +73,7 @@ fn increment(now: &Values, before: &Values) -> Values {
         let since = before.histogram(*column).and_then(|before| since(histogram, before));
         (*column, since.unwrap_or_else(|| histogram.clone()))
     });
-    Values { counters: counters.collect(), histograms: histograms.collect() }
+    Values { counters: counters.collect(), histograms: histograms.collect(), gauges: now.gauges.clone() }
 }
 
 /// Slot by slot; `None` when it was reset: a histogram is reset as a whole or not at all.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{Lost, Utc},
+    model::{Gauge, Lost, Utc},
     probes::Column,
 };
 
@@ -26,6 +26,7 @@ fn values(counter: u64, slots: &[(u8, u64)], sum: u64) -> Values {
     Values {
         counters: vec![(Column(1), counter)],
         histograms: vec![(Column(0), Histogram::new(slots.iter().copied(), sum))],
+        ..Values::default()
     }
 }
 
@@ -107,7 +108,7 @@ fn sources_have_baselines_of_their_own_and_share_rows() {
     let mut aggregate = Aggregate::default();
     let kernel = |n| reading("kernel", &[(A, values(n, &[(7, n)], n))]);
     let file = |n| {
-        let row = Values { counters: vec![(Column(0), n), (Column(1), 1)], histograms: Vec::new() };
+        let row = Values { counters: vec![(Column(0), n), (Column(1), 1)], ..Values::default() };
         reading("cpu.stat", &[(A, row), (B, Values::default())])
     };
     assert_eq!(aggregate.fold(window(0), vec![kernel(3)]).rows, []);
@@ -170,4 +171,21 @@ proptest! {
         seen.merge(&first.unwrap());
         prop_assert_eq!(seen, now);
     }
+}
+
+#[test]
+fn a_level_is_passed_through_from_the_first_reading_on() {
+    let level = |counter, level| {
+        let values = Values { gauges: vec![(Column(2), Gauge::new(level))], ..values(counter, &[], 0) };
+        vec![(A, values)]
+    };
+    let only =
+        |level| vec![(A, Values { gauges: vec![(Column(2), Gauge::new(level))], ..Values::default() })];
+    let mut aggregate = Aggregate::default();
+    let mut fold =
+        |second, source, rows: &[Row]| aggregate.fold(window(second), vec![reading(source, rows)]).rows;
+    assert_eq!(fold(0, "memory", &level(70, 5)), only(5));
+    assert_eq!(fold(1, "memory", &level(72, 3)), level(2, 3));
+    // Not measured: not there.
+    assert_eq!(fold(2, "memory", &[(A, values(72, &[], 0))]), [(A, values(0, &[], 0))]);
 }

@@ -25,10 +25,10 @@ use self::{
 use crate::{
     cgroups::Hierarchies,
     config::Config,
-    files::CpuStat,
+    files::{self, Files},
     kernel::{self, Kernel, LoadError},
     model::Utc,
-    probes,
+    pods,
     sinks::{self, ServeError, View},
     status::StatusCell,
     store::Store,
@@ -64,8 +64,11 @@ impl Prepared {
     /// # Errors
     /// When neither gives anything.
     pub fn new(config: Config) -> Result<Prepared, AppError> {
+        files::raise_descriptor_limit();
         let kernel = Kernel::load(&config.kernel, &config.off);
         let hierarchies = Hierarchies::find();
+        let usage = !kernel.as_ref().is_ok_and(Kernel::measures_cpu_time);
+        let files = Files::new(hierarchies.as_ref(), &config.off, usage, pods::limits_from);
         let hierarchies = match &hierarchies {
             Ok(found) => Some(found),
             Err(error) => {
@@ -73,15 +76,12 @@ impl Prepared {
                 None
             }
         };
-        let usage = !kernel.as_ref().is_ok_and(Kernel::measures_cpu_time);
-        let is_off = config.off.iter().any(|name| name == probes::sched::PROBE.name);
-        let files = hierarchies.filter(|_| !is_off).map(|found| CpuStat::new(found, usage));
-        let kernel = match (kernel, &files) {
+        let kernel = match (kernel, files.is_empty()) {
             // Somebody who may not load programs wants to know; a kernel that cannot carry them is measured as it is.
-            (Err(error @ LoadError::NotPermitted), _) | (Err(error), None) => {
+            (Err(error @ LoadError::NotPermitted), _) | (Err(error), true) => {
                 return Err(AppError::Nothing(error));
             }
-            (Err(error), Some(_)) => {
+            (Err(error), false) => {
                 tracing::warn!(%error, "measuring from files alone");
                 Err(error)
             }

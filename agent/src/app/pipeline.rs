@@ -5,7 +5,7 @@ use std::{cmp::Ordering, time::Duration};
 use crate::{
     aggregate::Aggregate,
     cgroups::Hierarchies,
-    files::CpuStat,
+    files::Files,
     kernel::{Kernel, LoadError},
     model::{Gap, Reading, Utc, Window},
     pods::Pods,
@@ -20,15 +20,14 @@ const LATE_PART: u32 = 10;
 pub struct Sources {
     /// The kernel side, or why there is none.
     pub kernel: Result<Kernel, LoadError>,
-    /// cpu.stat, where there are cgroups.
-    pub files: Option<CpuStat>,
+    /// Those that are files.
+    pub files: Files,
 }
 
 impl Sources {
     fn read(&mut self) -> Vec<Reading> {
         let kernel = self.kernel.as_mut().ok().map(Kernel::read);
-        let files = self.files.as_mut().map(CpuStat::read);
-        kernel.into_iter().chain(files).collect()
+        kernel.into_iter().chain(self.files.read()).collect()
     }
 }
 

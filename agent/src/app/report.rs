@@ -55,13 +55,11 @@ impl Reporter {
     /// The state as it stands.
     pub fn report(&mut self, pipeline: &Pipeline) -> Status {
         let kernel = &pipeline.sources.kernel;
-        let mut probes = match kernel {
+        let of_kernel = match kernel {
             Ok(kernel) => kernel.probes(),
             Err(error) => without_kernel(error, &self.off),
         };
-        if pipeline.sources.files.is_some() {
-            probes.iter_mut().for_each(stand_on_files);
-        }
+        let probes = together(&of_kernel, &pipeline.sources.files.probes());
         let mut ledger = kernel.as_ref().map_or_else(|_| Vec::new(), Kernel::ledger);
         ledger.push(of_store(pipeline.totals));
         ledger.extend(self.counts.iter().flat_map(Counts::ledger));
@@ -96,10 +94,11 @@ fn of_store(totals: Totals) -> LedgerRow {
     }
 }
 
-/// How the probes stand where no kernel program could be loaded.
+/// How the probes stand whose programs could not be loaded.
 fn without_kernel(error: &LoadError, off: &[String]) -> Vec<ProbeStatus> {
     probes::REGISTRY
         .iter()
+        .filter(|probe| probe.has_programs())
         .map(|probe| {
             let is_off = off.iter().any(|name| name == probe.name);
             ProbeStatus {
@@ -116,12 +115,21 @@ fn without_kernel(error: &LoadError, off: &[String]) -> Vec<ProbeStatus> {
         .collect()
 }
 
-/// The lowest rung: files give some of it where no program does.
-fn stand_on_files(probe: &mut ProbeStatus) {
-    if probe.state == ProbeState::Unsupported && probe.name == probes::sched::PROBE.name {
-        probe.state = ProbeState::On;
-        probe.rung = "cpu.stat (CPU time and throttling only)".to_owned();
-    }
+/// Each probe once, in registry order. Files are the lowest rung of one with programs: they give some of it where no
+/// program does, and the reason why none does stays.
+fn together(of_kernel: &[ProbeStatus], of_files: &[ProbeStatus]) -> Vec<ProbeStatus> {
+    let find = |all: &[ProbeStatus], name| all.iter().find(|status| status.name == name).cloned();
+    let one = |probe: &&probes::Probe| match (find(of_kernel, probe.name), find(of_files, probe.name)) {
+        (Some(mut status), Some(low))
+            if status.state == ProbeState::Unsupported && low.state == ProbeState::On =>
+        {
+            (status.state, status.rung) = (low.state, low.rung);
+            Some(status)
+        }
+        (Some(status), _) | (None, Some(status)) => Some(status),
+        (None, None) => None,
+    };
+    probes::REGISTRY.iter().filter_map(one).collect()
 }
 
 /// CPU time of this process, kernel and user.
@@ -146,18 +154,45 @@ mod tests {
 
     use super::{super::pipeline::Sources, *};
     use crate::{
+        cgroups::CgroupError,
+        files::Files,
         model::{Delta, EntityId, Utc, Values, Window},
         pods::Pods,
         probes::Column,
         store::{Config, Store},
     };
 
+    fn none(off: &[String]) -> Files {
+        Files::new(Err(&CgroupError::NoV2), off, true, |_| None)
+    }
+
+    #[test]
+    fn files_are_the_lowest_rung_and_all_that_some_probes_have() {
+        let of_kernel = without_kernel(&LoadError::NoBtf("none".into()), &[]);
+        let shown = |of_files: &[ProbeStatus]| -> Vec<_> {
+            let all = together(&of_kernel, of_files).into_iter();
+            all.map(|status| (status.name, status.state, status.rung, status.reason)).collect()
+        };
+        let [no_types, no_cgroups] =
+            [LoadError::NoBtf("none".into()).to_string(), CgroupError::NoV2.to_string()];
+        let files = none(&[]).probes();
+        let sched = ("sched", ProbeState::Unsupported, String::new(), no_types.clone());
+        assert_eq!(
+            shown(&files),
+            [sched.clone(), ("memory", ProbeState::Unsupported, String::new(), no_cgroups)]
+        );
+        let off = none(&["memory".into()]).probes();
+        assert_eq!(shown(&off), [sched, ("memory", ProbeState::Off, String::new(), String::new())]);
+        let low = ProbeStatus { state: ProbeState::On, rung: "a file".into(), ..of_kernel[0].clone() };
+        assert_eq!(shown(&[low]), [("sched", ProbeState::On, "a file".into(), no_types)]);
+    }
+
     #[test]
     fn rows_without_a_name_are_in_the_ledger() {
         let store = Store::new(Config { entities: 1, ..Config::default() });
-        let sources = Sources { kernel: Err(LoadError::NoBtf("none".into())), files: None };
+        let sources = Sources { kernel: Err(LoadError::NoBtf("none".into())), files: none(&[]) };
         let mut pipeline = Pipeline::new(sources, "n", None, store.clone(), Duration::from_secs(1), Utc(0));
-        let values = Values { counters: vec![(Column(0), 1)], histograms: vec![] };
+        let values = Values { counters: vec![(Column(0), 1)], ..Values::default() };
         let rows = [10, 11, 12].map(|id| (EntityId(id), values.clone())).to_vec();
         let window = Window { start: Utc(0), end: Utc(1) };
         store.append(Pods::new("n", None).attribute(Delta { window, rows, gaps: vec![] }));

@@ -44,30 +44,32 @@ fn hierarchies() {
         controllers: controllers.iter().map(|c| (*c).to_owned()).collect(),
     };
     for (name, controllers) in
-        [("pure", "cpuset cpu io\n"), ("bare", "hugetlb\n"), ("cpuset-only", "cpuset\n")]
+        [("pure", "cpuset cpu io memory\n"), ("bare", "hugetlb\n"), ("cpuset-only", "cpuset\n")]
     {
         fs::create_dir(at(name)).unwrap();
         fs::write(at(name).join("cgroup.controllers"), controllers).unwrap();
     }
     let v1 = mount("v1-cpu", false, &["rw", "cpu"]);
     let other = mount("v1-set", false, &["rw", "cpuset", "cpuacct"]);
+    let held = mount("v1-memory", false, &["rw", "memory"]);
     let (pure, bare, set) =
         (mount("pure", true, &[]), mount("bare", true, &[]), mount("cpuset-only", true, &[]));
     let (own, own_v1) = (mount("own-subtree", true, &[]), mount("own-v1", false, &["rw", "cpu"]));
     let is_whole = |at: &Path| !text(at).contains("own-");
-    for (mounts, identity, cpu) in [
-        (vec![&pure], "pure", Some("pure")),
-        (vec![&other, &v1, &bare], "bare", Some("v1-cpu")),
-        (vec![&pure, &v1], "pure", Some("pure")),
-        (vec![&other, &set], "cpuset-only", None),
+    for (mounts, identity, cpu, memory) in [
+        (vec![&pure], "pure", Some("pure"), Some("pure")),
+        (vec![&other, &v1, &bare], "bare", Some("v1-cpu"), None),
+        (vec![&held, &v1, &bare], "bare", Some("v1-cpu"), Some("v1-memory")),
+        (vec![&pure, &v1, &held], "pure", Some("pure"), Some("pure")),
+        (vec![&other, &set], "cpuset-only", None, None),
         // A container's own cgroup beside the host's tree.
-        (vec![&own, &pure], "pure", Some("pure")),
-        (vec![&own_v1, &bare], "bare", None),
-        (vec![&own_v1, &bare, &v1], "bare", Some("v1-cpu")),
+        (vec![&own, &pure], "pure", Some("pure"), Some("pure")),
+        (vec![&own_v1, &bare], "bare", None, None),
+        (vec![&own_v1, &bare, &v1], "bare", Some("v1-cpu"), None),
     ] {
         let mounts: Vec<Mount> = mounts.into_iter().cloned().collect();
         let found = Hierarchies::of_mounts(&mounts, is_whole).unwrap();
-        assert_eq!(found, Hierarchies { identity: at(identity), cpu: cpu.map(at) });
+        assert_eq!(found, Hierarchies { identity: at(identity), cpu: cpu.map(at), memory: memory.map(at) });
     }
     assert!(matches!(Hierarchies::of_mounts(&[v1], is_whole), Err(CgroupError::NoV2)));
     assert!(matches!(Hierarchies::of_mounts(&[own], is_whole), Err(CgroupError::Namespaced)));

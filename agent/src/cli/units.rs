@@ -65,6 +65,18 @@ pub(crate) fn bytes(value: f64) -> String {
     }
 }
 
+/// Bytes in as few columns as tell two digits: `812`, `6.2M`, `412M`, `1.9G`.
+pub(crate) fn bytes_short(value: f64) -> String {
+    const UNITS: [&str; 5] = ["", "k", "M", "G", "T"];
+    let (mut value, mut unit) = (value, 0);
+    // The bound is where rounding would show 1000.
+    while value.abs() >= 999.5 && unit + 1 < UNITS.len() {
+        (value, unit) = (value / 1e3, unit + 1);
+    }
+    let decimals = usize::from(unit > 0 && value.abs() < 9.95);
+    format!("{value:.decimals$}{}", UNITS[unit])
+}
+
 /// A share as percent without decimals, for prose: `31 %`.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
@@ -144,6 +156,19 @@ mod tests {
         }
         for (value, expected) in [(0.0, "0 B"), (812.0, "812 B"), (999.6, "1.0 kB"), (22e6, "22.0 MB")] {
             assert_eq!(bytes(value), expected);
+        }
+        for (value, expected) in [
+            (0.0, "0"),
+            (999.4, "999"),
+            (999.5, "1.0k"),
+            (6.24e6, "6.2M"),
+            (9.94e6, "9.9M"),
+            (9.96e6, "10M"),
+            (412e6, "412M"),
+            (1.9e9, "1.9G"),
+            (5e15, "5000T"),
+        ] {
+            assert_eq!(bytes_short(value), expected);
         }
     }
 

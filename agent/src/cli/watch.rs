@@ -33,13 +33,14 @@ const ENTITIES: usize = 65_536;
 /// Columns of a name.
 const NAME: usize = 40;
 /// What a line of the table says.
-const COLUMNS: [(Column, usize); 6] = [
+const COLUMNS: [(Column, usize); 7] = [
     (Column::Cpu, 6),
     (Column::P50, 8),
     (Column::P99, 8),
     (Column::Wait, 8),
     (Column::Quota, 8),
     (Column::Switches, 8),
+    (Column::Memory, 14),
 ];
 
 /// Why a stream ended.
@@ -264,9 +265,13 @@ impl Printer {
     fn row(&mut self, time: &str, row: &Row, to: &mut dyn Write) -> io::Result<()> {
         let line = |time: &str, name: &str, cells: Vec<String>| {
             let name = pad(&shorten(name, NAME), NAME, false);
-            let cells: Vec<String> =
-                cells.iter().zip(COLUMNS).map(|(cell, (_, width))| pad(cell, width, true)).collect();
-            format!("{}  {name}  {}", pad(time, 8, false), cells.join("  "))
+            let cells: Vec<String> = cells
+                .iter()
+                .zip(COLUMNS)
+                .map(|(cell, (column, width))| pad(cell, width, column.right()))
+                .collect();
+            let line = format!("{}  {name}  {}", pad(time, 8, false), cells.join("  "));
+            line.trim_end().to_owned()
         };
         if !self.titled {
             self.titled = true;

@@ -7,6 +7,7 @@ use procfs::process::Process;
 use super::{Host, Report, State, Verdict};
 use crate::{
     cgroups::Hierarchies,
+    files::{CpuStat, Files},
     kernel::{self, Kernel, LoadError, btf::Btf},
     probes,
     status::{ProbeState, ProbeStatus},
@@ -34,14 +35,21 @@ pub fn examine(config: &kernel::Config, off: &[String]) -> Report {
         privileges: privileges.to_string(),
     };
     let loaded = Kernel::load(config, off);
+    let files = Files::new(cgroups.as_ref(), off, true, |_| None).probes();
+    let find = |all: &[ProbeStatus], name| all.iter().find(|status| status.name == name).cloned();
     let probes = probes::REGISTRY
         .iter()
         .map(|probe| {
             let mut verdict = match &loaded {
-                Ok(kernel) => of_status(kernel.probes().iter().find(|status| status.name == probe.name)),
+                // Then the agent does not start, whatever files would say.
+                Err(error @ LoadError::NotPermitted) => of_failure(error, cgroups.is_ok(), &privileges),
+                _ if !probe.has_programs() => of_status(find(&files, probe.name), "see docs/doctor.md"),
+                Ok(kernel) => {
+                    of_status(find(&kernel.probes(), probe.name), "a newer kernel: see docs/doctor.md")
+                }
                 Err(error) => of_failure(error, cgroups.is_ok(), &privileges),
             };
-            if cgroups.is_err() && verdict.state != State::Off {
+            if cgroups.is_err() && probe.has_programs() && verdict.state != State::Off {
                 verdict.state = State::Part;
                 push(&mut verdict.reason, "cgroups have no names here, only ids");
                 push(&mut verdict.advice, "mount the host's cgroup2 file system at /sys/fs/cgroup");
@@ -52,15 +60,15 @@ pub fn examine(config: &kernel::Config, off: &[String]) -> Report {
     Report { host, probes }
 }
 
-fn of_status(status: Option<&ProbeStatus>) -> Verdict {
-    let Some(status) = status else { return verdict(State::Off, "", "the kernel side does not know it", "") };
+fn of_status(status: Option<ProbeStatus>, advice: &str) -> Verdict {
+    let Some(status) = status else { return verdict(State::Off, "", "the agent does not know it", "") };
     let state = match status.state {
         ProbeState::On if status.reason.is_empty() => State::Ok,
         ProbeState::On => State::Part,
         ProbeState::Off => return verdict(State::Off, "", "switched off in the config", ""),
         ProbeState::Unsupported | ProbeState::Broken => State::Off,
     };
-    let advice = if state == State::Ok { "" } else { "a newer kernel: see docs/doctor.md" };
+    let advice = if state == State::Ok { "" } else { advice };
     verdict(state, &status.rung, &status.reason, advice)
 }
 
@@ -82,16 +90,13 @@ fn of_failure(error: &LoadError, files: bool, privileges: &Privileges) -> Verdic
         }
         LoadError::NoBtf(_) if files => verdict(
             State::Part,
-            "cpu.stat (CPU time and throttling only)",
+            CpuStat::RUNG,
             &error.to_string(),
             "a kernel built with CONFIG_DEBUG_INFO_BTF, and /sys mounted",
         ),
-        _ if files => verdict(
-            State::Part,
-            "cpu.stat (CPU time and throttling only)",
-            &error.to_string(),
-            "a kernel from 5.14: see docs/doctor.md",
-        ),
+        _ if files => {
+            verdict(State::Part, CpuStat::RUNG, &error.to_string(), "a kernel from 5.14: see docs/doctor.md")
+        }
         _ => verdict(State::Off, "", &error.to_string(), "see docs/doctor.md"),
     }
 }

@@ -1,184 +1,132 @@
 //! Signals that are files: the same `Reading` from cgroup and /proc files.
 //!
 //! - *Takes*: the cgroup file system.
-//! - *Gives*: `Reading`s.
+//! - *Gives*: `Reading`s, and how the probes stand that rest on files.
 //! - *Never*: names, the store, quantiles.
 
-mod group;
-#[cfg(test)]
-mod tests;
+mod count;
+mod cpu;
+mod memory;
+mod source;
+mod tree;
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+pub use self::{
+    cpu::CpuStat,
+    memory::{LimitsFrom, Memory},
 };
-
-use self::group::{Group, Growth};
 use crate::{
-    cgroups::{Bounds, Hierarchies, Walk, descendants, walk},
-    model::{EntityId, Lost, Reading, Values},
-    probes::{Column, sched},
+    cgroups::{CgroupError, Hierarchies},
+    model::{Lost, Reading},
+    probes,
+    status::{ProbeState, ProbeStatus},
 };
 
-/// Readings after which the tree is walked even though nothing seems to have changed in it.
-const SWEEP: u32 = 10;
+/// Descriptors that each source keeps, at most: the kernel has a page of memory for each. Beyond that a file is opened for
+/// each reading, which costs some times the time.
+const KEPT: u64 = 2048;
+/// Descriptors that are for others.
+const RESERVED: u64 = 256;
 
-/// Descriptors that are kept. Beyond that a file is opened for each reading, which costs twice the time, rather than
-/// run into the limit of 1,024 that a process usually has.
-const KEPT: usize = 512;
-
-/// Reads cpu.stat of every cgroup, with kept descriptors: throttled time where a quota was ever in force, and on-CPU
-/// time where it is asked for. Keys are ids of the identity hierarchy, whichever hierarchy the file is in.
-///
-/// A v2 `usage_usec` counts a cgroup with everything below it; here each has its own part, the growth of its file less
-/// that of its children's, so that sums over cgroups count nothing twice. What a child did between its last reading and
-/// its end stays with its parent, and so does what is done in cgroups beyond the bounds of a walk: that is in the log
-/// and is no loss, since whoever may make cgroups could otherwise make every window incomplete. `throttled_usec` is each
-/// cgroup's own quota and is taken as it is.
-#[derive(Debug)]
-pub struct CpuStat {
-    identity: PathBuf,
-    cpu: Option<PathBuf>,
-    columns: Columns,
-    groups: HashMap<u64, Group>,
-    /// Ids by the order of the last walk, parents before children, and where each one's parent is in it.
-    order: Vec<(u64, Option<usize>)>,
-    /// `cgroup.stat` of the root, and what it last said.
-    count: Option<File>,
-    counted: Option<u64>,
-    /// Readings since the last walk.
-    since_walk: u32,
-    /// Whether nothing was read yet.
-    baseline: bool,
-    /// Directories of which the last walk did not see all children: their throttling is not known.
-    skipped: u64,
-    /// Whether there was nothing to walk.
-    nowhere: bool,
-    /// How many descriptors are kept.
-    keep: usize,
+/// How many descriptors a source keeps: two share what this process may have.
+fn keep() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from((limit.saturating_sub(RESERVED) / 2).min(KEPT)).unwrap_or(0)
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Columns {
-    throttled: Option<Column>,
-    usage: Option<Column>,
-}
-
-impl CpuStat {
-    /// `usage`: also give on-CPU time, for hosts where no kernel program measures it.
-    #[must_use]
-    pub fn new(hierarchies: &Hierarchies, usage: bool) -> CpuStat {
-        CpuStat {
-            identity: hierarchies.identity.clone(),
-            cpu: hierarchies.cpu.clone(),
-            columns: Columns {
-                throttled: Column::of(sched::THROTTLED, None),
-                usage: Column::of(sched::TIME, None).filter(|_| usage),
-            },
-            groups: HashMap::new(),
-            order: Vec::new(),
-            count: File::open(hierarchies.identity.join("cgroup.stat")).ok(),
-            counted: None,
-            since_walk: SWEEP,
-            baseline: true,
-            skipped: 0,
-            nowhere: false,
-            keep: KEPT,
+/// Allows this process as many descriptors as it may allow itself: what a shell gives, 1,024, is meant for those who use
+/// select(2).
+pub fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.unwrap_or(u64::MAX).min(2 * KEPT + RESERVED);
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted);
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!(%error, "the limit of descriptors stays");
         }
+    }
+}
+
+/// Readings in a row that may fail before a cgroup counts as its parent's, so that the parents go on.
+const PATIENCE: u32 = 10;
+
+/// Every source that is a file.
+#[derive(Debug)]
+pub struct Files {
+    cpu: Option<CpuStat>,
+    /// Or why there is none; no reason where it is switched off.
+    memory: Result<Memory, Option<String>>,
+}
+
+impl Files {
+    /// The sources that the config does not switch off, as far as there are hierarchies for them. `usage`: also give
+    /// on-CPU time, for hosts where no kernel program measures it.
+    #[must_use]
+    pub fn new(
+        hierarchies: Result<&Hierarchies, &CgroupError>,
+        off: &[String],
+        usage: bool,
+        limits_from: LimitsFrom,
+    ) -> Files {
+        let is_on = |probe: &probes::Probe| !off.iter().any(|name| name == probe.name);
+        let memory = match hierarchies {
+            _ if !is_on(&probes::memory::PROBE) => Err(None),
+            Err(error) => Err(Some(error.to_string())),
+            Ok(found) => Memory::new(found, limits_from).ok_or_else(|| {
+                Some(
+                    "no cgroup hierarchy has the memory controller (boot with cgroup_enable=memory)"
+                        .to_owned(),
+                )
+            }),
+        };
+        let cpu = hierarchies.ok().filter(|_| is_on(&probes::sched::PROBE));
+        Files { cpu: cpu.map(|found| CpuStat::new(found, usage)), memory }
+    }
+
+    /// Whether there is no source at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cpu.is_none() && self.memory.is_err()
     }
 
     /// Reads them all.
-    pub fn read(&mut self) -> Reading {
-        let counted = self.count.as_ref().and_then(|file| {
-            let mut buffer = [0; 1024];
-            let length = file.read_at(&mut buffer, 0).ok()?;
-            descendants(buffer.get(..length)?)
-        });
-        // The same number as before and nobody gone is the same cgroups as before.
-        let ended = self.groups.values().any(|group| group.ended);
-        if counted.is_none() || counted != self.counted || ended || self.since_walk >= SWEEP {
-            self.counted = counted;
-            self.since_walk = 0;
-            let walk = walk(&self.identity, Bounds::default());
-            self.take_in(walk);
-        }
-        self.since_walk += 1;
-
-        let failed = self.read_files();
-        let rows = self.order.iter().filter_map(|(id, _)| Some((EntityId(*id), self.groups.get(id)?)));
-        let lost = [("files_unreadable", failed), ("cgroups_unreadable", u64::from(self.nowhere))];
-        Reading {
-            source: "cpu.stat",
-            rows: rows.map(|(id, group)| (id, group.values(self.columns))).filter(measured).collect(),
-            lost: lost
-                .into_iter()
-                .filter(|(_, count)| *count > 0)
-                .map(|(reason, count)| Lost { reason, count })
-                .collect(),
-        }
+    pub fn read(&mut self) -> Vec<Reading> {
+        let cpu = self.cpu.as_mut().map(CpuStat::read);
+        let memory = self.memory.as_mut().ok().map(Memory::read);
+        cpu.into_iter().chain(memory).collect()
     }
 
-    /// Reads every file, and gives how many could not be. Parents come before their children, except in the baseline:
-    /// what the children do in between then makes a parent's own part too small by a little, where any other order
-    /// would invent usage.
-    fn read_files(&mut self) -> u64 {
-        let mut failed = 0;
-        let mut room = self.keep.saturating_sub(self.groups.values().map(Group::kept).sum());
-        let mut order: Vec<u64> = self.order.iter().map(|(id, _)| *id).collect();
-        if std::mem::take(&mut self.baseline) {
-            order.reverse();
-        }
-        for id in &order {
-            failed += self.groups.get_mut(id).map_or(0, |group| u64::from(group.read(&mut room).is_err()));
-        }
-        let mut below = vec![Growth::default(); self.order.len()];
-        for (at, (id, parent)) in self.order.iter().enumerate().rev() {
-            let Some(group) = self.groups.get_mut(id) else { continue };
-            let grown = group.settle(below.get(at).copied().unwrap_or_default());
-            if let Some(of_parent) = parent.and_then(|parent| below.get_mut(parent)) {
-                of_parent.sum += grown.sum;
-                of_parent.waits |= grown.waits;
-            }
-        }
-        failed
-    }
-
-    /// Makes the groups those of the walk.
-    fn take_in(&mut self, walk: Walk) {
-        self.nowhere = walk.dirs.is_empty();
-        if walk.skipped > 0 && self.skipped == 0 {
-            let skipped = walk.skipped;
-            tracing::warn!(skipped, "too many cgroups, or unreadable: some count as part of their parents");
-        }
-        self.skipped = walk.skipped;
-        self.order = walk.dirs.iter().map(|dir| (dir.id, dir.parent)).collect();
-        let mut before = std::mem::take(&mut self.groups);
-        for dir in &walk.dirs {
-            let parent = dir.parent.and_then(|parent| walk.dirs.get(parent));
-            let parent = parent.and_then(|parent| self.groups.get(&parent.id));
-            // What was not there when all its parent's children were seen has appeared since.
-            let born = parent.is_some_and(|parent| parent.whole);
-            let group = before.remove(&dir.id).unwrap_or_else(|| Group::new(self.files(&dir.path), born));
-            self.groups.insert(dir.id, group);
-        }
-        for dir in &walk.dirs {
-            if let Some(group) = self.groups.get_mut(&dir.id) {
-                group.whole = dir.whole;
-            }
-        }
-    }
-
-    /// The cpu.stat files of a cgroup that are wanted.
-    fn files(&self, group: &Path) -> Vec<PathBuf> {
-        let cpu = self.cpu.as_ref();
-        let usage =
-            Some(&self.identity).filter(|identity| self.columns.usage.is_some() && Some(*identity) != cpu);
-        cpu.into_iter().chain(usage).map(|mount| mount.join(group).join("cpu.stat")).collect()
+    /// How the probes stand on files alone: where programs stand behind one, this is its lowest rung.
+    #[must_use]
+    pub fn probes(&self) -> Vec<ProbeStatus> {
+        let status = |probe: &'static probes::Probe, state, rung: &str, reason: &str| ProbeStatus {
+            name: probe.name,
+            state,
+            programs: false,
+            rung: rung.to_owned(),
+            reason: reason.to_owned(),
+            runs: 0,
+            ns_per_run: None,
+            cpu_share: None,
+        };
+        let sched =
+            self.cpu.as_ref().map(|_| status(&probes::sched::PROBE, ProbeState::On, CpuStat::RUNG, ""));
+        let memory = &probes::memory::PROBE;
+        let memory = match &self.memory {
+            Ok(read) => status(memory, ProbeState::On, read.rung(), ""),
+            Err(None) => status(memory, ProbeState::Off, "", ""),
+            Err(Some(reason)) => status(memory, ProbeState::Unsupported, "", reason),
+        };
+        sched.into_iter().chain([memory]).collect()
     }
 }
 
-fn measured((_, values): &(EntityId, Values)) -> bool {
-    !values.counters.is_empty()
+/// What a source's reading lacks: files that could not be read, and the whole tree.
+fn lost(unreadable: u64, nowhere: bool) -> Vec<Lost> {
+    [("files_unreadable", unreadable), ("cgroups_unreadable", u64::from(nowhere))]
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| Lost { reason, count })
+        .collect()
 }

@@ -4,6 +4,7 @@
 //! - *Gives*: plain types and their arithmetic.
 //! - *Never*: I/O, a clock, async.
 
+mod gauge;
 mod histogram;
 mod labels;
 mod rising;
@@ -11,6 +12,7 @@ mod time;
 
 use std::sync::Arc;
 
+pub use gauge::Gauge;
 pub use histogram::Histogram;
 pub use labels::{Label, Labels};
 pub(crate) use rising::rising;
@@ -34,13 +36,16 @@ impl EntityId {
     pub const OTHER: EntityId = EntityId(u64::MAX - 2);
 }
 
-/// The numbers of one entity: cumulative in a [`Reading`], increments everywhere after.
+/// The numbers of one entity: counters and histograms are cumulative in a [`Reading`], increments everywhere after;
+/// gauges are levels all the way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Values {
     /// Counters by rising column; a column that was not measured is absent.
     pub counters: Vec<(Column, u64)>,
     /// Histograms by rising column.
     pub histograms: Vec<(Column, Histogram)>,
+    /// Gauges by rising column; one that was not measured is absent, never 0.
+    pub gauges: Vec<(Column, Gauge)>,
 }
 
 impl Values {
@@ -56,8 +61,32 @@ impl Values {
         self.histograms.iter().find(|(c, _)| *c == column).map(|(_, h)| h)
     }
 
-    /// Adds other increments to these, column by column.
+    /// A gauge, where it was measured.
+    #[must_use]
+    pub fn gauge(&self, column: Column) -> Option<Gauge> {
+        self.gauges.iter().find(|(c, _)| *c == column).map(|(_, g)| *g)
+    }
+
+    /// Adds another entity's numbers of the same time, column by column; see [`Gauge`].
     pub fn merge(&mut self, other: &Values) {
+        self.increase(other);
+        let mut at = 0;
+        for (column, gauge) in &other.gauges {
+            rising(&mut self.gauges, &mut at, *column).add(*gauge);
+        }
+    }
+
+    /// Takes in the same entity's numbers of a later window, column by column; see [`Gauge`].
+    pub fn then(&mut self, later: &Values) {
+        self.increase(later);
+        let mut at = 0;
+        for (column, gauge) in &later.gauges {
+            rising(&mut self.gauges, &mut at, *column).then(*gauge);
+        }
+    }
+
+    /// Increments add up in the same way over time and over entities.
+    fn increase(&mut self, other: &Values) {
         let mut at = 0;
         for (column, value) in &other.counters {
             let sum = rising(&mut self.counters, &mut at, *column);
@@ -69,7 +98,7 @@ impl Values {
         }
     }
 
-    /// Whether every number is zero or absent.
+    /// Whether nothing happened: every increment is zero or absent. A level is no event.
     #[must_use]
     pub fn is_zero(&self) -> bool {
         self.counters.iter().all(|(_, v)| *v == 0) && self.histograms.iter().all(|(_, h)| h.is_empty())
@@ -101,7 +130,7 @@ pub struct Lost {
 pub struct Delta {
     /// When.
     pub window: Window,
-    /// Increments by entity, rising; an entity with nothing but zeros is there if it was measured.
+    /// Increments and levels by entity, rising; an entity with nothing but zeros is there if it was measured.
     pub rows: Vec<(EntityId, Values)>,
     /// What is missing.
     pub gaps: Vec<Gap>,
@@ -112,7 +141,7 @@ pub struct Delta {
 pub struct Sample {
     /// When.
     pub window: Window,
-    /// Increments by entity, rising.
+    /// Increments and levels by entity, rising.
     pub rows: Vec<(Arc<Entity>, Values)>,
     /// Entities whose record is new, renamed or gone since the sample before.
     pub changed: Vec<Arc<Entity>>,

@@ -21,6 +21,7 @@ use std::{
     sync::Arc,
 };
 
+pub use self::place::limits_from;
 use self::{
     cgroup::{Cgroups, Owner},
     logs::Names,

@@ -1,5 +1,9 @@
 //! The grammar of cgroup paths: what a path belongs to, by the conventions of kubelets, container runtimes and systemd.
 
+use std::path::Path;
+
+use crate::cgroups::text;
+
 /// What a cgroup is part of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Name {
@@ -45,6 +49,26 @@ pub(super) fn place(path: &str) -> Place {
     in_pod(&parts)
         .or_else(|| in_unit(&parts))
         .unwrap_or_else(|| Place { name: Name::Path(format!("/{}", parts.join("/"))), depth: parts.len() })
+}
+
+/// For a path that is a container or unit, how many of its components lead to the outermost directory whose limits are
+/// its own: that of its pod. `None` for what lies in one, for a pod, and for the root.
+#[must_use]
+pub fn limits_from(path: &Path) -> Option<usize> {
+    let text = text(path);
+    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
+    let Place { name, depth } = place(&text);
+    if depth != parts.len() {
+        return None;
+    }
+    match name {
+        Name::Container { pod, .. } => {
+            let around = parts.get(..depth - 1).unwrap_or_default().join("/");
+            Some(depth - usize::from(place(&around).name == Name::Pod { uid: pod }))
+        }
+        Name::Unit(_) | Name::Path(_) => Some(depth),
+        Name::Host | Name::Pod { .. } | Name::Unknown => None,
+    }
 }
 
 /// The outermost pod on the path: a pod that runs inside a container (kind in a pod) belongs to that container.
@@ -238,6 +262,28 @@ mod tests {
                 other => other,
             };
             assert_eq!(place(&fill(&text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_are_those_of_the_pod() {
+        let burstable = "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID_.slice";
+        for (text, expected) in [
+            (format!("{burstable}/cri-containerd-ID.scope"), Some(3)),
+            (format!("{burstable}/cri-containerd-ID.scope/nested"), None),
+            (burstable.into(), None),
+            ("kubepods/burstable/podUID/ID".into(), Some(3)),
+            (
+                "system.slice/containerd.service/kubepods-burstable-podUID_.slice:cri-containerd:ID".into(),
+                Some(3),
+            ),
+            ("system.slice/x.service".into(), Some(2)),
+            ("system.slice/x.service/leaf".into(), None),
+            ("docker/ID".into(), Some(2)),
+            ("".into(), None),
+        ] {
+            let path = text.replace("UID_", &UID.replace('-', "_")).replace("UID", UID).replace("ID", ID);
+            assert_eq!(limits_from(Path::new(&path)), expected, "{text}");
         }
     }
 

@@ -25,7 +25,7 @@ struct Node {
 impl Node {
     fn new() -> Node {
         let (cgroups, logs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let hierarchies = Hierarchies { identity: cgroups.path().to_owned(), cpu: None };
+        let hierarchies = Hierarchies { identity: cgroups.path().to_owned(), cpu: None, memory: None };
         let pods = Pods::new("node-1", Some(&hierarchies)).with_logs(logs.path());
         Node { cgroups, logs, pods, second: 0 }
     }
@@ -56,7 +56,7 @@ impl Node {
     fn counted(&mut self, counts: &[(EntityId, u64)]) -> Sample {
         let mut rows: Vec<_> = counts
             .iter()
-            .map(|(id, count)| (*id, Values { counters: vec![(Column(1), *count)], histograms: vec![] }))
+            .map(|(id, count)| (*id, Values { counters: vec![(Column(1), *count)], ..Values::default() }))
             .collect();
         rows.sort_by_key(|(id, _)| *id);
         self.second += 1;
@@ -303,7 +303,7 @@ fn without_a_tree_ids_are_names_and_gaps_pass_through() {
     let mut pods = Pods::new("node-1", None).with_logs(Path::new("/nowhere"));
     let window = Window { start: Utc(0), end: Utc(1) };
     let gaps = vec![Gap { window, reason: "misses", count: 3 }];
-    let row = Values { counters: vec![(Column(1), 5)], histograms: vec![] };
+    let row = Values { counters: vec![(Column(1), 5)], ..Values::default() };
     let sample = pods.attribute(Delta { window, rows: vec![(EntityId(77), row)], gaps: gaps.clone() });
     assert_eq!((rows(&sample), sample.gaps), (vec![("cgroup=id 77".into(), 5)], gaps));
     assert_eq!(sample.changed[0].gone_at, None);

@@ -4,6 +4,7 @@
 //! - *Gives*: constants, from which config names, help, docs, wire descriptors and tables derive.
 //! - *Never*: state, I/O, the loader.
 
+pub mod memory;
 pub mod sched;
 
 use std::sync::LazyLock;
@@ -17,6 +18,14 @@ pub struct Probe {
     pub title: &'static str,
     /// What it measures.
     pub metrics: &'static [Metric],
+}
+
+impl Probe {
+    /// Whether programs in the kernel can stand behind it: else it is a matter of files.
+    #[must_use]
+    pub fn has_programs(&self) -> bool {
+        self.metrics.iter().any(|metric| matches!(metric.origin, Origin::Programs | Origin::ProgramsOr(_)))
+    }
 }
 
 /// A metric as users know it.
@@ -45,6 +54,8 @@ pub enum Origin {
     ProgramsOr(&'static str),
     /// This file, always.
     File(&'static str),
+    /// Files, of which the probe's rung says which.
+    Files,
 }
 
 /// An attribute and the values that it can take, one column each.
@@ -65,6 +76,12 @@ pub enum Unit {
     Bytes,
     /// A count of context switches.
     Switches,
+    /// A count of page faults.
+    Faults,
+    /// A count of pages.
+    Pages,
+    /// A count of whatever the metric's attribute names.
+    Events,
 }
 
 impl Unit {
@@ -75,6 +92,9 @@ impl Unit {
             Unit::Seconds => "s",
             Unit::Bytes => "By",
             Unit::Switches => "{switch}",
+            Unit::Faults => "{fault}",
+            Unit::Pages => "{page}",
+            Unit::Events => "{event}",
         }
     }
 
@@ -83,7 +103,7 @@ impl Unit {
     pub fn scale(self, raw: u64) -> f64 {
         match self {
             Unit::Seconds => raw as f64 / 1e9,
-            Unit::Bytes | Unit::Switches => raw as f64,
+            Unit::Bytes | Unit::Switches | Unit::Faults | Unit::Pages | Unit::Events => raw as f64,
         }
     }
 }
@@ -93,6 +113,8 @@ impl Unit {
 pub enum Kind {
     /// A sum that only grows.
     Counter,
+    /// A level.
+    Gauge,
     /// A distribution, with its exact sum.
     Histogram,
 }
@@ -113,7 +135,7 @@ pub struct ColumnInfo {
 }
 
 /// Every probe, in the order of help and tables.
-pub static REGISTRY: &[&Probe] = &[&sched::PROBE];
+pub static REGISTRY: &[&Probe] = &[&sched::PROBE, &memory::PROBE];
 
 /// Every column, in registry order.
 #[must_use]

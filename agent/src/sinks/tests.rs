@@ -70,7 +70,7 @@ pub(super) fn busy(seconds: u64) -> Values {
         (column(sched::WAIT, Some("quota")), raw / 2),
     ];
     counters.sort_unstable();
-    Values { counters, histograms: Vec::new() }
+    Values { counters, ..Values::default() }
 }
 
 /// A store with what stands around it.

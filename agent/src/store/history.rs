@@ -96,7 +96,7 @@ impl History {
             for (_, histogram) in &mut values.histograms {
                 *histogram = histogram.halved();
             }
-            open.rows.entry(id).or_default().merge(&values);
+            open.rows.entry(id).or_default().then(&values);
         }
     }
 

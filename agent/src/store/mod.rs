@@ -93,7 +93,8 @@ pub struct SeriesRow {
     pub labels: Labels,
     /// Who, where the row is of one entity.
     pub entity: Option<EntityId>,
-    /// Increments over the window.
+    /// Increments over the window, and its levels. A group's levels are those of its members in the same stored window,
+    /// added; whoever had none in the last one is not in the latest level.
     pub values: Values,
 }
 
@@ -122,7 +123,7 @@ pub struct Stored {
     pub window: Window,
     /// What is missing or unusual.
     pub gaps: Vec<Gap>,
-    /// Increments by entity, rising.
+    /// Increments and levels by entity, rising.
     pub rows: Vec<(EntityId, Values)>,
     /// Records that changed with this window.
     pub changed: Vec<Arc<Entity>>,

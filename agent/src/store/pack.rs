@@ -3,16 +3,19 @@
 //! Numbers are LEB128. A blob is its step (1, or 2 for histograms at scale 2), then rows by rising entity:
 //!
 //! ```text
-//! row       = id less the one before, counters, (column, value)*, histograms, (column, histogram)*
+//! row       = id less the one before, counters, counter*, histograms, (column, histogram)*,
+//!             gauges, (column, gauge)*
+//! counter   = column * 2 followed by value, or column * 2 + 1 for 0
 //! column    = columns skipped since the one before
 //! histogram = sum, slots, (count * 2, or count * 2 + 1 followed by the slots skipped)*
+//! gauge     = last * 2, or last * 2 + 1 followed by last less min, max less last
 //! ```
-//! A count without a skip is in the slot one step after the one before.
+//! A count without a skip is in the slot one step after the one before; a gauge without bounds was read once.
 
 use std::sync::Arc;
 
 use crate::{
-    model::{Entity, EntityId, Gap, Histogram, Values, Window, rising},
+    model::{Entity, EntityId, Gap, Gauge, Histogram, Values, Window, rising},
     probes::Column,
 };
 
@@ -67,9 +70,12 @@ fn put_values(blob: &mut Vec<u8>, values: &Values, step: u8) {
     put(blob, values.counters.len() as u64);
     let mut next = 0;
     for (Column(column), value) in &values.counters {
-        put(blob, u64::from(column.wrapping_sub(next)));
+        // Most of what can go wrong does not: a zero takes one byte.
+        put(blob, u64::from(column.wrapping_sub(next)) << 1 | u64::from(*value == 0));
         next = column.wrapping_add(1);
-        put(blob, *value);
+        if *value != 0 {
+            put(blob, *value);
+        }
     }
     put(blob, values.histograms.len() as u64);
     next = 0;
@@ -89,6 +95,21 @@ fn put_values(blob: &mut Vec<u8>, values: &Values, step: u8) {
                 blob.push(slot.wrapping_sub(expected));
             }
             expected = slot.wrapping_add(step);
+        }
+    }
+    put(blob, values.gauges.len() as u64);
+    next = 0;
+    for (Column(column), Gauge { last, min, max }) in &values.gauges {
+        put(blob, u64::from(column.wrapping_sub(next)));
+        next = column.wrapping_add(1);
+        // As with a count: no level reaches 2^63.
+        let level = (*last).min(u64::MAX >> 1) << 1;
+        if min == max {
+            put(blob, level);
+        } else {
+            put(blob, level | 1);
+            put(blob, last.saturating_sub(*min));
+            put(blob, max.saturating_sub(*last));
         }
     }
 }
@@ -141,13 +162,16 @@ impl Rows<'_> {
     fn add_row(&mut self, mut sum: Option<&mut Values>) -> Option<()> {
         let (mut next, mut at) = (0, 0);
         for _ in 0..self.take()? {
-            let column = self.column(&mut next)?;
+            let skipped = self.take()?;
+            let column = after(&mut next, skipped >> 1)?;
+            let is_zero = skipped & 1 == 1;
             match sum.as_deref_mut().filter(|_| self.wants(column)) {
                 Some(sum) => {
-                    let value = self.take()?;
+                    let value = if is_zero { 0 } else { self.take()? };
                     let sum = rising(&mut sum.counters, &mut at, column);
                     *sum = sum.wrapping_add(value);
                 }
+                None if is_zero => {}
                 None => self.skip()?,
             }
         }
@@ -159,7 +183,25 @@ impl Rows<'_> {
                 None => self.skip_histogram()?,
             }
         }
+        (next, at) = (0, 0);
+        for _ in 0..self.take()? {
+            let column = self.column(&mut next)?;
+            let gauge = self.gauge()?;
+            if let Some(sum) = sum.as_deref_mut().filter(|_| self.wants(column)) {
+                rising(&mut sum.gauges, &mut at, column).add(gauge);
+            }
+        }
         Some(())
+    }
+
+    fn gauge(&mut self) -> Option<Gauge> {
+        let level = self.take()?;
+        let last = level >> 1;
+        if level & 1 == 0 {
+            return Some(Gauge::new(last));
+        }
+        let (below, above) = (self.take()?, self.take()?);
+        Some(Gauge { last, min: last.saturating_sub(below), max: last.saturating_add(above) })
     }
 
     fn add_histogram(&mut self, sum: &mut Histogram) -> Option<()> {
@@ -191,9 +233,8 @@ impl Rows<'_> {
     }
 
     fn column(&mut self, next: &mut u16) -> Option<Column> {
-        let column = next.wrapping_add(u16::try_from(self.take()?).ok()?);
-        *next = column.wrapping_add(1);
-        Some(Column(column))
+        let skipped = self.take()?;
+        after(next, skipped)
     }
 
     /// A number. Most have one byte or two, and which it is follows no pattern that a branch could be predicted by: both
@@ -242,6 +283,13 @@ impl Rows<'_> {
     }
 }
 
+/// The column after so many that were skipped.
+fn after(next: &mut u16, skipped: u64) -> Option<Column> {
+    let column = next.wrapping_add(u16::try_from(skipped).ok()?);
+    *next = column.wrapping_add(1);
+    Some(Column(column))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -254,15 +302,23 @@ mod tests {
 
     prop_compose! {
         fn any_values()(
-            counters in prop::collection::btree_map(any::<u16>(), any::<u64>(), 0..8),
+            counters in prop::collection::btree_map(any::<u16>(), prop_oneof![any::<u64>(), Just(0)], 0..8),
             histograms in prop::collection::btree_map(
                 0u16..9, (prop::collection::btree_map(any::<u8>(), 0u64..1 << 60, 0..40), any::<u64>()), 0..3),
+            gauges in prop::collection::btree_map(0u16..9, prop::array::uniform3(0u64..1 << 60), 0..5),
         ) -> Values {
             Values {
                 counters: counters.into_iter().map(|(c, v)| (Column(c), v)).collect(),
                 histograms: histograms
                     .into_iter()
                     .map(|(c, (slots, sum))| (Column(c), Histogram::new(slots, sum)))
+                    .collect(),
+                gauges: gauges
+                    .into_iter()
+                    .map(|(c, mut levels)| {
+                        levels.sort_unstable();
+                        (Column(c), Gauge { last: levels[1], min: levels[0], max: levels[2] })
+                    })
                     .collect(),
             }
         }
@@ -285,7 +341,8 @@ mod tests {
                 let whole = &rows[&id.0];
                 prop_assert_eq!(values.counter(Column(3)), whole.counter(Column(3)));
                 prop_assert_eq!(values.histogram(Column(3)), whole.histogram(Column(3)));
-                prop_assert!(values.counters.len() + values.histograms.len() <= 2);
+                prop_assert_eq!(values.gauge(Column(3)), whole.gauge(Column(3)));
+                prop_assert!(values.counters.len() + values.histograms.len() + values.gauges.len() <= 3);
             }
         }
 
@@ -303,9 +360,10 @@ mod tests {
     fn neighbours_take_a_byte_each_at_either_scale() {
         for (halved, step) in [(false, 1), (true, 2)] {
             let slots = (0..25).map(|n| (40 + n * step, 63));
-            let row = Values { counters: vec![], histograms: vec![(Column(0), Histogram::new(slots, 1))] };
-            // Step, id, counters, histograms, column, sum, slots, first slot's skip, 25 counts.
-            assert_eq!(pack(&BTreeMap::from([(1, row)]), halved).blob.len(), 8 + 25);
+            let histograms = vec![(Column(0), Histogram::new(slots, 1))];
+            let row = Values { histograms, ..Values::default() };
+            // Step, id, counters, histograms, column, sum, slots, first slot's skip, 25 counts, gauges.
+            assert_eq!(pack(&BTreeMap::from([(1, row)]), halved).blob.len(), 9 + 25);
         }
     }
 }

@@ -8,10 +8,11 @@ mod laws;
 use std::collections::HashMap;
 
 use super::*;
-use crate::model::Histogram;
+use crate::model::{Gauge, Histogram};
 
 const TICKS: Column = Column(1);
 const WAITS: Column = Column(0);
+const LEVEL: Column = Column(2);
 
 fn at(second: i64) -> Utc {
     Utc(second * 1_000_000_000)
@@ -33,7 +34,7 @@ fn gone(entity: &Entity, second: i64) -> Arc<Entity> {
 fn ticks(window: Window) -> Values {
     let count = window.duration().as_millis() as u64;
     let histogram = Histogram::new([(17, count), (18, 1), (0, 2)], count);
-    Values { counters: vec![(TICKS, count)], histograms: vec![(WAITS, histogram)] }
+    Values { counters: vec![(TICKS, count)], histograms: vec![(WAITS, histogram)], ..Values::default() }
 }
 
 fn sample(window: Window, who: &[&Arc<Entity>]) -> Sample {
@@ -354,7 +355,7 @@ fn two_hundred_entities_for_an_hour_stay_within_their_memory() {
             let waits = Histogram::new(slots, 31_000_000 * seconds);
             let counters =
                 (1..7).map(|c| (Column(c), (500_000_000 + 1_000_003 * n as u64) * seconds)).collect();
-            (Arc::clone(entity), Values { counters, histograms: vec![(WAITS, waits)] })
+            (Arc::clone(entity), Values { counters, histograms: vec![(WAITS, waits)], ..Values::default() })
         });
         store.append(Sample {
             window: window(start, end),
@@ -371,4 +372,35 @@ fn two_hundred_entities_for_an_hour_stay_within_their_memory() {
     assert!(held.window.duration() >= Duration::from_secs(3_600));
     let bytes = store.bytes();
     assert!((6_000_000..11_500_000).contains(&bytes), "{bytes} bytes");
+}
+
+/// Levels of two containers of a pod: over time the latest and the extremes, over containers the sum, and nothing of one
+/// that was gone by the end.
+#[test]
+fn levels_are_added_over_entities_and_not_over_time() {
+    let pod = |id, container| entity(id, &[(Label::Pod, "a"), (Label::Container, container)]);
+    let (api, proxy) = (pod(1, "api"), pod(2, "proxy"));
+    let level = |entity: &Arc<Entity>, level| {
+        (Arc::clone(entity), Values { gauges: vec![(LEVEL, Gauge::new(level))], ..Values::default() })
+    };
+    for config in [small(), Config { fine: Duration::ZERO, ..small() }] {
+        let store = Store::new(config);
+        for (second, levels) in [(0, [30, 5]), (1, [10, 20]), (2, [20, 10])] {
+            let rows = vec![level(&api, levels[0]), level(&proxy, levels[1])];
+            store.append(Sample { window: window(second, second + 1), rows, changed: vec![], gaps: vec![] });
+        }
+        let find = |by: Vec<Label>, container: &str| {
+            let range = Range::Last(Duration::from_secs(60));
+            let series = store.select(&Selection { by, columns: vec![LEVEL], ..select(range) }).unwrap();
+            let row = |row: &&SeriesRow| row.labels.get(Label::Container).unwrap_or_default() == container;
+            series.rows.iter().find(row).and_then(|row| row.values.gauge(LEVEL))
+        };
+        assert_eq!(find(vec![], "api"), Some(Gauge { last: 20, min: 10, max: 30 }));
+        assert_eq!(find(vec![Label::Pod], ""), Some(Gauge { last: 30, min: 30, max: 35 }));
+        // The proxy is gone; its row still tells what it had last.
+        let rows = vec![level(&api, 21)];
+        store.append(Sample { window: window(3, 4), rows, changed: vec![], gaps: vec![] });
+        assert_eq!(find(vec![Label::Pod], ""), Some(Gauge { last: 21, min: 21, max: 35 }));
+        assert_eq!(find(vec![], "proxy"), Some(Gauge { last: 10, min: 5, max: 20 }));
+    }
 }

@@ -60,7 +60,7 @@ const ROOMS: &[Room] = &[
         uses: &["cgroups", "model", "probes", "status"],
         crates: &["aya", "aya_log", "aya_obj", "procfs", "rajut_ebpf"],
     },
-    Room { name: "files", uses: &["cgroups", "model", "probes"], crates: &["procfs"] },
+    Room { name: "files", uses: &["cgroups", "model", "probes", "status"], crates: &["procfs"] },
     Room { name: "aggregate", uses: &["model", "probes"], crates: &["rajut_ebpf"] },
     Room { name: "pods", uses: &["cgroups", "model"], crates: &["procfs"] },
     Room { name: "store", uses: &["model", "probes"], crates: &[] },
@@ -69,7 +69,7 @@ const ROOMS: &[Room] = &[
     Room { name: "client", uses: &[], crates: GRPC },
     Room { name: "guess", uses: &[], crates: &[] },
     Room { name: "harmless", uses: &[], crates: &[] },
-    Room { name: "doctor", uses: &["cgroups", "kernel", "probes", "status"], crates: &["procfs"] },
+    Room { name: "doctor", uses: &["cgroups", "files", "kernel", "probes", "status"], crates: &["procfs"] },
     Room {
         name: "config",
         uses: &["guess", "harmless", "kernel", "probes", "sinks", "store"],

@@ -5,7 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use prost_types::Timestamp;
 use rajut_proto::v1::{
-    Bucket, Counter, Distribution, Gap, Histogram, MetricDescriptor, MetricKind, Quantile, Value, Window,
+    Bucket, Counter, Distribution, Gap, Gauge, Histogram, MetricDescriptor, MetricKind, Quantile, Value,
+    Window,
 };
 
 use super::*;
@@ -218,4 +219,33 @@ fn what_is_missing_is_told_in_words() {
     }
     let (_, share) = completeness(false, &[gap("slots_full", 2)], Some(9998));
     assert_eq!(share, "incomplete: 0.02 % lost (slots_full: 2)");
+}
+
+#[test]
+fn gauges_in_each_format() {
+    let value = Value {
+        metric: "m".into(),
+        attributes: BTreeMap::new(),
+        value: Some(Number::Gauge(Gauge { value: 0.25, min: 0.0, max: 1.5 })),
+    };
+    let unmeasured = Value { metric: "m".into(), ..Value::default() };
+    let shop = labels(&[("namespace", "shop")]);
+    let answer = answer("m", MetricKind::Gauge, vec![(shop.clone(), value), (shop, unmeasured)]);
+    let expected = "\
+m · 00:00:00 to 00:01:00 UTC · complete
+WHO       LAST   LEAST  GREATEST
+shop  250.0 ms  0.0 µs     1.5 s
+shop         ·       ·         ·
+";
+    assert_eq!(show(&answer, Format::Table), expected);
+    assert!(
+        show(&answer, Format::Csv)
+            .ends_with(",,shop,,,,,,0.25,0,1.5\n2026-01-01T00:00:00Z,2026-01-01T00:01:00Z,,shop,,,,,,,,\n")
+    );
+    let json: serde_json::Value = serde_json::from_str(&show(&answer, Format::Json)).unwrap();
+    assert_eq!(json["kind"], "gauge");
+    assert_eq!(
+        json["rows"][0],
+        serde_json::json!({"labels": {"namespace": "shop"}, "attributes": {}, "value": 0.25, "min": 0.0, "max": 1.5})
+    );
 }

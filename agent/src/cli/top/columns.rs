@@ -25,20 +25,23 @@ pub(crate) enum Column {
     Quota,
     /// Context switches per second.
     Switches,
+    /// Memory in use, and how much of the limit that is.
+    Memory,
     /// In a sentence.
     Hurts,
     /// In a few words.
     HurtsShort,
 }
 
-use Column::{Cpu, Hurts, HurtsShort, Name, P50, P99, Quota, Switches, Wait};
+use Column::{Cpu, Hurts, HurtsShort, Memory, Name, P50, P99, Quota, Switches, Wait};
 
 /// What to show, best first: the first that fits is taken. Less important columns leave first, then words.
-const LAYOUTS: [&[Column]; 8] = [
-    &[Name, Cpu, P50, P99, Wait, Quota, Switches, Hurts],
-    &[Name, Cpu, P99, Wait, Quota, Switches, Hurts],
-    &[Name, Cpu, P99, Wait, Quota, Hurts],
-    &[Name, Cpu, P99, Wait, Quota, HurtsShort],
+const LAYOUTS: [&[Column]; 9] = [
+    &[Name, Cpu, P50, P99, Wait, Quota, Switches, Memory, Hurts],
+    &[Name, Cpu, P99, Wait, Quota, Switches, Memory, Hurts],
+    &[Name, Cpu, P99, Wait, Quota, Memory, Hurts],
+    &[Name, Cpu, P99, Wait, Quota, Memory, HurtsShort],
+    &[Name, Cpu, P99, Wait, Memory, HurtsShort],
     &[Name, Cpu, P99, Wait, HurtsShort],
     &[Name, Cpu, P99, HurtsShort],
     &[Name, Cpu, HurtsShort],
@@ -51,6 +54,11 @@ const NAME_WIDE: usize = 32;
 const NAME_MOST: usize = 72;
 /// Least columns of all.
 const NAME_LEAST: usize = 8;
+/// Cells of the bar that shows the share of a limit, full and empty.
+const BAR: usize = 8;
+const MEMORY: usize = 5 + 1 + BAR;
+const FULL: &str = "▆";
+const EMPTY: &str = "▁";
 /// Space between columns.
 const GAP: usize = 2;
 
@@ -65,13 +73,14 @@ impl Column {
             Wait => "WAIT/s".to_owned(),
             Quota => "QUOTA".to_owned(),
             Switches => "SWITCH/s".to_owned(),
+            Memory => "MEMORY".to_owned(),
             Hurts | HurtsShort => "WHAT HURTS".to_owned(),
         }
     }
 
     /// Whether its cells stand on the right.
     pub(crate) fn right(self) -> bool {
-        !matches!(self, Name | Hurts | HurtsShort)
+        !matches!(self, Name | Memory | Hurts | HurtsShort)
     }
 
     /// Cells of fixed precision need this; for text it is what it wants.
@@ -80,6 +89,7 @@ impl Column {
             Name => NAME,
             Cpu => 6,
             P50 | P99 | Wait | Quota | Switches => 8,
+            Memory => MEMORY,
             Hurts => 46,
             HurtsShort => 23,
         }
@@ -97,10 +107,20 @@ impl Column {
             Wait => or_none(row.wait, units::percent_cell),
             Quota => or_none(row.quota, units::percent_cell),
             Switches => or_none(row.switches, units::rate),
+            Memory => memory(row),
             Hurts => row.hurt().map_or_else(|| NONE.to_owned(), |hurt| hurt.long),
             HurtsShort => row.hurt().map_or_else(|| NONE.to_owned(), |hurt| hurt.short),
         }
     }
+}
+
+/// `412M ▆▆▆▆▆▆▁▁`; without a limit there is no bar.
+fn memory(row: &TopRow) -> String {
+    let used = row.memory.map_or_else(|| NONE.to_owned(), units::bytes_short);
+    let used = pad(&used, MEMORY - 1 - BAR, true);
+    let Some(share) = row.memory_share() else { return used };
+    let full = (share.clamp(0.0, 1.0) * BAR as f64).round() as usize;
+    format!("{used} {}{}", FULL.repeat(full), EMPTY.repeat(BAR - full))
 }
 
 /// Columns with their widths, for a screen of `width` columns of which `margin` are taken.

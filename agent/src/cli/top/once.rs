@@ -132,14 +132,23 @@ fn csv(summary: &SummarizeResponse, rows: &[TopRow], to: &mut dyn Write) -> io::
     let head = ["start", "end", "entity"].into_iter().chain(Label::ALL.map(Label::name));
     write_csv(
         to,
-        head.chain(["cpu_cores", "wait_p50_s", "wait_p99_s", "wait_share", "quota_share", "switches_per_s"]),
+        head.chain([
+            "cpu_cores",
+            "wait_p50_s",
+            "wait_p99_s",
+            "wait_share",
+            "quota_share",
+            "switches_per_s",
+            "memory_bytes",
+            "memory_limit_bytes",
+        ]),
     )?;
     for row in rows {
         let mut cells = vec![start.clone(), end.clone(), json::entity(row.raw.entity).unwrap_or_default()];
         cells.extend(
             Label::ALL.map(|l| harmless(row.raw.labels.get(l.name()).map_or("", |v| v)).into_owned()),
         );
-        let numbers = [row.cpu, row.p50, row.p99, row.wait, row.quota, row.switches];
+        let numbers = [row.cpu, row.p50, row.p99, row.wait, row.quota, row.switches, row.memory, row.limit];
         cells.extend(numbers.map(|number| number.map_or_else(String::new, |number| number.to_string())));
         write_csv(to, cells)?;
     }

@@ -9,7 +9,7 @@ use rajut_proto::v1::{self, Row, SummarizeResponse, value::Value as Number};
 
 use crate::{
     cli::{text, units},
-    probes::sched,
+    probes::{memory, sched},
 };
 
 /// Waiting less than this share of wall time is nobody's pain.
@@ -20,6 +20,9 @@ const QUOTA_HURTS: f64 = 0.01;
 const P99_HURTS: f64 = 0.010;
 /// Fewer waits than this have no meaningful 99th percentile.
 const P99_COUNT: u64 = 100;
+
+/// From this share of its limit on a cgroup is at it.
+const AT_LIMIT: f64 = 0.95;
 
 /// A row's numbers; `None` where nothing was measured.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,6 +43,12 @@ pub(crate) struct TopRow {
     pub(crate) quota: Option<f64>,
     /// Context switches per second.
     pub(crate) switches: Option<f64>,
+    /// Memory in use, bytes.
+    pub(crate) memory: Option<f64>,
+    /// The most that may be in use, bytes.
+    pub(crate) limit: Option<f64>,
+    /// Times that a limit, hard or soft, held it back.
+    pub(crate) held_back: f64,
     /// As it came.
     pub(crate) raw: Row,
 }
@@ -73,6 +82,12 @@ impl TopRow {
             // Where no program tells the causes apart, cpu.stat still knows the quota.
             quota: rate(row, sched::WAIT, Some("quota")).or_else(|| rate(row, sched::THROTTLED, None)),
             switches: rate(row, sched::SWITCHES, None),
+            memory: level(row, memory::USAGE),
+            limit: level(row, memory::LIMIT),
+            held_back: ["high", "max"]
+                .into_iter()
+                .filter_map(|event| increase(row, memory::EVENTS, Some(event)))
+                .sum(),
             raw: row.clone(),
         }
     }
@@ -97,6 +112,17 @@ impl TopRow {
                 bad: wait >= 0.25,
             });
         }
+        if self.is_at_limit() {
+            let limit = units::bytes_short(self.limit.unwrap_or_default());
+            return Some(Hurt {
+                long: format!(
+                    "memory at limit: held back {} times at {limit}",
+                    units::count(self.held_back as u64)
+                ),
+                short: "memory at limit".to_owned(),
+                bad: false,
+            });
+        }
         let p99 = self.p99.filter(|p99| *p99 >= P99_HURTS && self.waits >= P99_COUNT)?;
         let p99 = units::duration(p99);
         Some(Hurt {
@@ -106,11 +132,22 @@ impl TopRow {
         })
     }
 
+    /// Memory in use as a share of its limit.
+    pub(crate) fn memory_share(&self) -> Option<f64> {
+        self.limit.filter(|limit| *limit > 0.0).zip(self.memory).map(|(limit, used)| used / limit)
+    }
+
+    /// Page cache fills any limit sooner or later, and harms nobody: it is at its limit only if that held it back, too.
+    fn is_at_limit(&self) -> bool {
+        self.held_back > 0.0 && self.memory_share().is_some_and(|share| share >= AT_LIMIT)
+    }
+
     /// How bad it is: shares of wall time first, then slow waits, then use.
     fn badness(&self) -> (f64, f64, f64) {
         let share = self.wait.unwrap_or(0.0).max(self.quota.unwrap_or(0.0));
         // What no one would call pain does not outrank use.
         let share = if self.hurt().is_some() { share } else { 0.0 };
+        let share = if self.is_at_limit() { share.max(WAIT_HURTS) } else { share };
         let p99 = self.p99.filter(|_| self.waits >= P99_COUNT && self.hurt().is_some()).unwrap_or(0.0);
         (share, p99, self.cpu.unwrap_or(0.0))
     }
@@ -118,16 +155,35 @@ impl TopRow {
 
 /// The growth per second of a counter, summed over its attributes or with one value of them.
 fn rate(row: &Row, metric: &str, attribute: Option<&str>) -> Option<f64> {
-    let parts = row
-        .values
+    counters(row, metric, attribute).map(|counter| counter.rate).reduce(|sum, part| sum + part)
+}
+
+/// The growth of a counter, likewise.
+fn increase(row: &Row, metric: &str, attribute: Option<&str>) -> Option<f64> {
+    counters(row, metric, attribute).map(|counter| counter.increase).reduce(|sum, part| sum + part)
+}
+
+fn counters<'a>(
+    row: &'a Row,
+    metric: &'a str,
+    attribute: Option<&'a str>,
+) -> impl Iterator<Item = &'a v1::Counter> {
+    row.values
         .iter()
-        .filter(|value| value.metric == metric)
-        .filter(|value| attribute.is_none_or(|wanted| value.attributes.values().any(|v| v == wanted)))
+        .filter(move |value| value.metric == metric)
+        .filter(move |value| attribute.is_none_or(|wanted| value.attributes.values().any(|v| v == wanted)))
         .filter_map(|value| match &value.value {
-            Some(Number::Counter(counter)) => Some(counter.rate),
+            Some(Number::Counter(counter)) => Some(counter),
             _ => None,
-        });
-    parts.reduce(|sum, part| sum + part)
+        })
+}
+
+/// The latest value of a gauge.
+fn level(row: &Row, metric: &str) -> Option<f64> {
+    row.values.iter().find(|value| value.metric == metric).and_then(|value| match &value.value {
+        Some(Number::Gauge(gauge)) => Some(gauge.value),
+        _ => None,
+    })
 }
 
 fn distribution<'a>(row: &'a Row, metric: &str) -> Option<&'a v1::Distribution> {
@@ -153,6 +209,8 @@ pub(crate) enum Sort {
     Quota,
     /// Context switches.
     Switches,
+    /// Memory in use.
+    Memory,
     /// Name, rising.
     Name,
 }
@@ -166,7 +224,8 @@ impl Sort {
             Sort::P99 => Sort::Wait,
             Sort::Wait => Sort::Quota,
             Sort::Quota => Sort::Switches,
-            Sort::Switches => Sort::Name,
+            Sort::Switches => Sort::Memory,
+            Sort::Memory => Sort::Name,
             Sort::Name => Sort::Worst,
         }
     }
@@ -180,6 +239,7 @@ impl Sort {
             Sort::Wait => "wait",
             Sort::Quota => "quota",
             Sort::Switches => "switches",
+            Sort::Memory => "memory",
             Sort::Name => "name",
         }
     }
@@ -197,6 +257,7 @@ impl Sort {
                 Sort::Wait => falling(a.wait, b.wait),
                 Sort::Quota => falling(a.quota, b.quota),
                 Sort::Switches => falling(a.switches, b.switches),
+                Sort::Memory => falling(a.memory, b.memory),
                 Sort::Name => Ordering::Equal,
             };
             order.then_with(|| a.name.cmp(&b.name)).then_with(|| a.raw.entity.cmp(&b.raw.entity))

@@ -157,7 +157,7 @@ fn list(app: &App, width: usize, body: usize, look: Look) -> Vec<Line<'static>> 
                     Some(_) => look.warn(),
                     None => look.dim(),
                 },
-                _ if cell == NONE => look.dim(),
+                _ if cell.trim() == NONE => look.dim(),
                 _ => base,
             };
             spans.push(Span::styled(columns::fit(*column, &cell, *width), style));
@@ -197,7 +197,7 @@ fn keys(app: &App, width: usize, look: Look) -> Line<'static> {
 }
 
 /// What the columns mean and what the keys do.
-const HELP: [&str; 19] = [
+const HELP: [&str; 21] = [
     "CPU       cores in use",
     "WAIT p50  half of the waits for a CPU were shorter",
     "WAIT p99  one wait in a hundred was longer",
@@ -205,6 +205,8 @@ const HELP: [&str; 19] = [
     "          over 100 % where several threads waited at once",
     "QUOTA     likewise, because the cgroup's CPU quota was used up",
     "SWITCH/s  context switches",
+    "MEMORY    in use, page cache included; the bar is its share of the limit,",
+    "          where there is one",
     "·         not measured (0.0: measured, and nothing)",
     "",
     "↑ ↓ j k   move            ↵  open, esc back",

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use prost_types::Timestamp;
 use rajut_proto::v1::{
-    Bill, Bucket, Counter, Distribution, Gap, GetStatusResponse, Histogram, ProbeStatus, Quantile, Row,
-    Value, Window, value::Value as Number,
+    Bill, Bucket, Counter, Distribution, Gap, Gauge, GetStatusResponse, Histogram, ProbeStatus, Quantile,
+    Row, Value, Window, value::Value as Number,
 };
 use ratatui::{Terminal, backend::TestBackend};
 
@@ -20,7 +20,7 @@ use super::{
     screen::draw,
     *,
 };
-use crate::probes::sched;
+use crate::probes::{memory, sched};
 
 fn counter(metric: &str, attribute: Option<(&str, &str)>, rate: f64) -> Value {
     Value {
@@ -63,6 +63,23 @@ fn row(entity: u64, labels: &[(&str, &str)], numbers: Option<Numbers>) -> Row {
     }
 }
 
+/// The row with so much memory in use, of so much, and so often held back.
+fn hold(mut row: Row, used: f64, limit: Option<f64>, held_back: f64) -> Row {
+    let levels = [(memory::USAGE, Some(used)), (memory::LIMIT, limit)];
+    let levels = levels.into_iter().filter_map(|(metric, value)| {
+        let value = value?;
+        Some(Value {
+            metric: metric.into(),
+            attributes: BTreeMap::new(),
+            value: Some(Number::Gauge(Gauge { value, min: value, max: value })),
+        })
+    });
+    row.values.extend(levels);
+    row.values.push(counter(memory::EVENTS, Some(("event", "max")), held_back / 10.0));
+    row.values.push(counter(memory::EVENTS, Some(("event", "oom")), 1.0));
+    row
+}
+
 fn pod<'a>(namespace: &'a str, pod: &'a str, container: &'a str) -> [(&'a str, &'a str); 3] {
     [("namespace", namespace), ("pod", pod), ("container", container)]
 }
@@ -79,16 +96,35 @@ fn summary() -> SummarizeResponse {
         gaps: Vec::new(),
         rows: vec![
             row(7, &[("unit", "sshd.service")], None),
-            row(3, &pod("shop", "postgres-0", "postgres"), Some((0.33, (900, 4e-6, 120e-6), 0.0, 0.0, 90.0))),
-            row(
-                4,
-                &pod("batch", "etl-28190", "job"),
-                Some((2.0, (5000, 0.2e-3, 45.3e-3), 0.04, 0.624, 512.4)),
+            hold(
+                row(
+                    3,
+                    &pod("shop", "postgres-0", "postgres"),
+                    Some((0.33, (900, 4e-6, 120e-6), 0.0, 0.0, 90.0)),
+                ),
+                1.95e9,
+                Some(2e9),
+                35.0,
             ),
-            row(
-                2,
-                &pod("shop", "checkout-7d9f9c", "api"),
-                Some((1.42, (12_345, 1.2e-3, 38.1e-3), 0.31, 0.0, 12_345.0)),
+            hold(
+                row(
+                    4,
+                    &pod("batch", "etl-28190", "job"),
+                    Some((2.0, (5000, 0.2e-3, 45.3e-3), 0.04, 0.624, 512.4)),
+                ),
+                8e8,
+                None,
+                0.0,
+            ),
+            hold(
+                row(
+                    2,
+                    &pod("shop", "checkout-7d9f9c", "api"),
+                    Some((1.42, (12_345, 1.2e-3, 38.1e-3), 0.31, 0.0, 12_345.0)),
+                ),
+                4.12e8,
+                Some(5.12e8),
+                0.0,
             ),
             row(
                 5,
@@ -156,8 +192,8 @@ worker-3 · 5 pods · last 10 s · complete       rajut: 0.31 % of a core · 22.
   POD                           CPU  WAIT p99    WAIT/s  WHAT HURTS
 ▸ batch/etl-28190·job          2.00   45.3 ms     4.0 %  CPU quota: 62 %
   shop/checkout-7d9f9c·api     1.42   38.1 ms    31.0 %  waits for CPU: 31 %
+  shop/postgres-0·postgres     0.33  120.0 µs     0.0 %  memory at limit
   shop/recomme…x2x9q·server    0.06   12.0 ms     2.0 %  1 % waits over 12.0 ms
-  shop/postgres-0·postgres     0.33  120.0 µs     0.0 %  ·
   evil/x\\u{1b}…J\\u{202e}y·z    0.00    0.0 µs     0.0 %  ·
   sshd.service                 0.00         ·         ·  ·
  ↑↓ move  ↵ open  / filter  s sort (worst)  g group (container)  ? help  q quit
@@ -173,13 +209,13 @@ fn a_hundred_and_twenty_columns() {
         &app(),
         "
 worker-3 · 5 pods · last 10 s · complete                               rajut: 0.31 % of a core · 22.0 MB · 1 of 1 probes
-  POD                                  CPU  WAIT p99    WAIT/s     QUOTA  WHAT HURTS
-▸ batch/etl-28190·job                 2.00   45.3 ms     4.0 %    62.4 %  held back by its CPU quota: 62 % of wall time
-  shop/checkout-7d9f9c·api            1.42   38.1 ms    31.0 %     0.0 %  waits for CPU: 31 % of wall time
-  shop/recommendat…6d-x2x9q·server    0.06   12.0 ms     2.0 %     0.0 %  1 in 100 waits for CPU is over 12.0 ms
-  shop/postgres-0·postgres            0.33  120.0 µs     0.0 %     0.0 %  ·
-  evil/x\\u{1b}[2J\\u{202e}y·z          0.00    0.0 µs     0.0 %     0.0 %  ·
-  sshd.service                        0.00         ·         ·         ·  ·
+  POD                                         CPU  WAIT p99    WAIT/s     QUOTA  MEMORY          WHAT HURTS
+▸ batch/etl-28190·job                        2.00   45.3 ms     4.0 %    62.4 %   800M           CPU quota: 62 %
+  shop/checkout-7d9f9c·api                   1.42   38.1 ms    31.0 %     0.0 %   412M ▆▆▆▆▆▆▁▁  waits for CPU: 31 %
+  shop/postgres-0·postgres                   0.33  120.0 µs     0.0 %     0.0 %   1.9G ▆▆▆▆▆▆▆▆  memory at limit
+  shop/recommendation…7d4f6d-x2x9q·server    0.06   12.0 ms     2.0 %     0.0 %      ·           1 % waits over 12.0 ms
+  evil/x\\u{1b}[2J\\u{202e}y·z                 0.00    0.0 µs     0.0 %     0.0 %      ·           ·
+  sshd.service                               0.00         ·         ·         ·      ·           ·
  ↑↓ move  ↵ open  / filter  s sort (worst)  g group (container)  w window (10 s)  p pause  ? help  q quit
 ",
     );
@@ -195,13 +231,13 @@ fn two_hundred_columns() {
         &format!(
             "
 worker-3 · 5 pods · last 10 s · complete{right}rajut: 0.31 % of a core · 22.0 MB · 1 of 1 probes
-  POD                                                          CPU  WAIT p50  WAIT p99    WAIT/s     QUOTA  SWITCH/s  WHAT HURTS
-▸ batch/etl-28190·job                                         2.00  200.0 µs   45.3 ms     4.0 %    62.4 %     512.4  held back by its CPU quota: 62 % of wall time
-  shop/checkout-7d9f9c·api                                    1.42    1.2 ms   38.1 ms    31.0 %     0.0 %     12.3k  waits for CPU: 31 % of wall time
-  shop/recommendations-canary-5b9c7d4f6d-x2x9q·server         0.06  300.0 µs   12.0 ms     2.0 %     0.0 %      40.0  1 in 100 waits for CPU is over 12.0 ms
-  shop/postgres-0·postgres                                    0.33    4.0 µs  120.0 µs     0.0 %     0.0 %      90.0  ·
-  evil/x\\u{{1b}}[2J\\u{{202e}}y·z                                  0.00    0.0 µs    0.0 µs     0.0 %     0.0 %       0.0  ·
-  sshd.service                                                0.00         ·         ·         ·         ·         ·  ·
+  POD                                                          CPU  WAIT p50  WAIT p99    WAIT/s     QUOTA  SWITCH/s  MEMORY          WHAT HURTS
+▸ batch/etl-28190·job                                         2.00  200.0 µs   45.3 ms     4.0 %    62.4 %     512.4   800M           held back by its CPU quota: 62 % of wall time
+  shop/checkout-7d9f9c·api                                    1.42    1.2 ms   38.1 ms    31.0 %     0.0 %     12.3k   412M ▆▆▆▆▆▆▁▁  waits for CPU: 31 % of wall time
+  shop/postgres-0·postgres                                    0.33    4.0 µs  120.0 µs     0.0 %     0.0 %      90.0   1.9G ▆▆▆▆▆▆▆▆  memory at limit: held back 35 times at 2.0G
+  shop/recommendations-canary-5b9c7d4f6d-x2x9q·server         0.06  300.0 µs   12.0 ms     2.0 %     0.0 %      40.0      ·           1 in 100 waits for CPU is over 12.0 ms
+  evil/x\\u{{1b}}[2J\\u{{202e}}y·z                                  0.00    0.0 µs    0.0 µs     0.0 %     0.0 %       0.0      ·           ·
+  sshd.service                                                0.00         ·         ·         ·         ·         ·      ·           ·
  ↑↓ move  ↵ open  / filter  s sort (worst)  g group (container)  w window (10 s)  p pause  ? help  q quit
 "
         ),
@@ -303,7 +339,7 @@ fn keys_move_sort_filter_and_ask() {
     let mut more = summary();
     more.rows.push(row(9, &pod("a", "worse", "c"), Some((1.0, (900, 1e-3, 0.2), 3.0, 0.0, 1.0))));
     app.answer(&app.question(), more);
-    assert_eq!(app.rows()[app.selected].name, "shop/recommendations-canary-5b9c7d4f6d-x2x9q·server");
+    assert_eq!(app.rows()[app.selected].name, "shop/postgres-0·postgres");
     press(&mut app, "jjjjjjjjjjj");
     assert_eq!(app.selected, 6, "the last");
 
@@ -317,7 +353,7 @@ fn keys_move_sort_filter_and_ask() {
     assert_eq!((app.sort, app.selected), (Sort::Cpu, 0));
     press(&mut app, "\u{1b}");
     assert_eq!(names(&app)[0], "batch/etl-28190·job");
-    let ends = [Sort::P99, Sort::Wait, Sort::Quota, Sort::Switches, Sort::Name, Sort::Worst];
+    let ends = [Sort::P99, Sort::Wait, Sort::Quota, Sort::Switches, Sort::Memory, Sort::Name, Sort::Worst];
     for expected in ends {
         press(&mut app, "s");
         assert_eq!(app.sort, expected);

@@ -71,8 +71,8 @@ fn one_line_for_each_entity_and_window() {
     run.event(Event::Delta(delta(&[1], Vec::new())));
     let pad = " ".repeat(34);
     let expected = format!(
-        "UTC       WHO{}     CPU  WAIT p50  WAIT p99    WAIT/s     QUOTA  SWITCH/s\n\
-         00:00:01  shop/a{pad}    0.50         ·         ·         ·         ·         ·\n",
+        "UTC       WHO{}     CPU  WAIT p50  WAIT p99    WAIT/s     QUOTA  SWITCH/s  MEMORY\n\
+         00:00:01  shop/a{pad}    0.50         ·         ·         ·         ·         ·      ·\n",
         " ".repeat(37)
     );
     assert_eq!(run.take(), expected);

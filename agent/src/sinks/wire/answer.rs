@@ -6,7 +6,7 @@ use rajut_proto::v1 as pb;
 
 use super::ask::{Detail, Question, Wish};
 use crate::{
-    model::{Entity, EntityId, Gap, Histogram, Label, Labels, Utc, Values, Window},
+    model::{Entity, EntityId, Gap, Gauge, Histogram, Label, Labels, Utc, Values, Window},
     probes::{self, Column, Kind, Metric, Origin, Probe, Unit, sched},
     status::{ProbeState, Status},
     store::{Series, SeriesRow, Stored},
@@ -56,6 +56,7 @@ fn descriptor(probe: &Probe, metric: &Metric, status: &Status) -> pb::MetricDesc
     let Metric { name, unit, kind, attribute, origin: _, description } = metric;
     let kind = match kind {
         Kind::Counter => pb::MetricKind::Counter,
+        Kind::Gauge => pb::MetricKind::Gauge,
         Kind::Histogram => pb::MetricKind::Histogram,
     };
     let attributes = attribute.iter().map(|attribute| pb::AttributeDescriptor {
@@ -81,6 +82,7 @@ fn source(probe: &Probe, metric: &Metric, status: &Status) -> String {
     };
     match metric.origin {
         Origin::File(file) => file.to_owned(),
+        Origin::Files => probe.rung.clone(),
         Origin::Programs | Origin::ProgramsOr(_) if probe.programs => probe.rung.clone(),
         Origin::ProgramsOr(file) => file.to_owned(),
         Origin::Programs => String::new(),
@@ -122,7 +124,8 @@ pub(crate) fn query(question: &Question, series: Series, status: &Status) -> pb:
     }
 }
 
-/// Everything in one row without labels; no row where there was none.
+/// Everything in one row without labels; no row where there was none. Rows that are of different times do not add up to
+/// a level: where one is asked for, the store has folded by node before.
 fn fold_all(rows: Vec<SeriesRow>) -> Vec<SeriesRow> {
     let fold = |mut sum: SeriesRow, row: SeriesRow| {
         sum.values.merge(&row.values);
@@ -237,7 +240,11 @@ impl Maker<'_> {
                 value(info.metric, info.attribute, self.distribution(info.metric.unit, histogram)),
             ))
         });
-        let mut all: Vec<(Column, pb::Value)> = counters.chain(histograms).collect();
+        let gauges = values.gauges.iter().filter_map(|(column, levels)| {
+            let info = info(column)?;
+            Some((*column, value(info.metric, info.attribute, gauge(info.metric.unit, *levels))))
+        });
+        let mut all: Vec<(Column, pb::Value)> = counters.chain(histograms).chain(gauges).collect();
         all.sort_by_key(|(column, _)| *column);
         all.into_iter().map(|(_, value)| value).collect()
     }
@@ -250,6 +257,14 @@ impl Maker<'_> {
             Kind::Counter => {
                 let raw = values.counters.iter().filter(|(c, _)| wanted(c)).map(|(_, raw)| *raw);
                 self.counter(*unit, raw.reduce(u64::wrapping_add)?)
+            }
+            Kind::Gauge => {
+                let all = values.gauges.iter().filter(|(c, _)| wanted(c)).map(|(_, levels)| *levels);
+                let sum = all.reduce(|mut sum, levels| {
+                    sum.add(levels);
+                    sum
+                });
+                gauge(*unit, sum?)
             }
             Kind::Histogram => {
                 let all = values.histograms.iter().filter(|(c, _)| wanted(c)).map(|(_, h)| h.clone());
@@ -282,6 +297,11 @@ impl Maker<'_> {
             histogram: self.detail.histogram.then(|| buckets(histogram, self.scale)),
         })
     }
+}
+
+fn gauge(unit: Unit, Gauge { last, min, max }: Gauge) -> pb::value::Value {
+    let [value, min, max] = [last, min, max].map(|raw| unit.scale(raw));
+    pb::value::Value::Gauge(pb::Gauge { value, min, max })
 }
 
 fn value(metric: &Metric, attribute: Option<(&str, &str)>, number: pb::value::Value) -> pb::Value {

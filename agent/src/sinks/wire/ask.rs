@@ -138,10 +138,15 @@ pub(crate) fn question(
     }
 
     let columns = columns_of(metric, |value| value.is_none_or(|value| wanted.contains(&value)));
+    let fold_all = by.is_empty() && !request.by.is_empty();
+    if fold_all {
+        // All rows have it; window by window, so that levels are added at one time.
+        by.push(Label::Node);
+    }
     Ok(Question {
         probe,
         metric,
-        fold_all: by.is_empty() && !request.by.is_empty(),
+        fold_all,
         split,
         selection: Selection { range: range(request.range.as_ref(), newest, now)?, columns, by, filter },
         detail: Detail { quantiles: quantiles(&request.quantiles)?, histogram: request.histogram },

@@ -10,8 +10,8 @@ use super::{
     ask::{self, Detail},
 };
 use crate::{
-    model::{Entity, EntityId, Gap, Histogram, Label, Labels, Utc, Values, Window},
-    probes::{Column, sched},
+    model::{Entity, EntityId, Gap, Gauge, Histogram, Label, Labels, Utc, Values, Window},
+    probes::{Column, memory, sched},
     sinks::{refusal::Refusal, tests::status},
     status::{LedgerRow, ProbeState},
     store::{Range, Series, SeriesRow, Stored},
@@ -132,7 +132,7 @@ fn grouping_says_what_the_store_folds_and_what_is_split() {
     check(&[], &[], &[], true, false, &[contention, quota]);
     check(&["pod"], &[], &[Label::Pod], false, false, &[contention, quota]);
     check(&["pod", "cause", "pod"], &[], &[Label::Pod], true, false, &[contention, quota]);
-    check(&["cause"], &[], &[], true, true, &[contention, quota]);
+    check(&["cause"], &[], &[Label::Node], true, true, &[contention, quota]);
     check(&["pod"], &[("cause", "quota")], &[Label::Pod], false, false, &[quota]);
     let filter =
         question(&asked(sched::WAIT, &[], &[("pod", "a"), ("cause", "quota")])).unwrap().selection.filter;
@@ -185,7 +185,7 @@ fn values(time: u64, contention: u64, quota: u64) -> Values {
     ];
     counters.sort_unstable();
     let latency = Histogram::new([(0, 1), (100, 3)], 4_000);
-    Values { counters, histograms: vec![(column(sched::LATENCY, None), latency)] }
+    Values { counters, histograms: vec![(column(sched::LATENCY, None), latency)], ..Values::default() }
 }
 
 fn row(pod: &str, entity: u64, values: Values) -> SeriesRow {
@@ -241,6 +241,29 @@ fn counters_split_or_add_by_attribute() {
     check(&["cause"], &[], series(Vec::new()), &[]);
     // What was not measured is no zero.
     check(&["pod"], &[], series(vec![row("c", 9, Values::default())]), &[]);
+}
+
+#[test]
+fn levels_add_by_attribute_and_keep_their_bounds() {
+    let level = |kind, last, max| (column(memory::BY_TYPE, Some(kind)), Gauge { last, min: 1, max });
+    let gauges = vec![level("anon", 10, 30), level("file", 5, 5)];
+    let rows = || series(vec![row("a", 7, Values { gauges: gauges.clone(), ..Values::default() })]);
+    let check = |by: &[&str], expected: &[(&str, [f64; 3])]| {
+        let answer = answer::query(&question(&asked(memory::BY_TYPE, by, &[])).unwrap(), rows(), &status());
+        let of = |row: &pb::Row| match &row.values[0].value {
+            Some(pb::value::Value::Gauge(gauge)) => [gauge.value, gauge.min, gauge.max],
+            other => panic!("a gauge, not {other:?}"),
+        };
+        let kind = |row: &pb::Row| row.values[0].attributes.values().cloned().collect::<String>();
+        let found: Vec<_> = answer.rows.iter().map(|row| (kind(row), of(row))).collect();
+        let expected: Vec<_> = expected.iter().map(|(kind, levels)| ((*kind).to_owned(), *levels)).collect();
+        assert_eq!(found, expected, "{by:?}");
+        assert_eq!(answer.metric.unwrap().kind(), pb::MetricKind::Gauge);
+    };
+    let each = [("anon", [10.0, 1.0, 30.0]), ("file", [5.0, 1.0, 5.0])];
+    check(&[], &each);
+    check(&["type"], &each);
+    check(&["pod"], &[("", [15.0, 2.0, 35.0])]);
 }
 
 #[test]

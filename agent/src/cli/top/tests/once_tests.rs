@@ -23,6 +23,34 @@ fn what_hurts_is_said_in_words() {
 }
 
 #[test]
+fn memory_hurts_at_its_limit_and_only_where_that_held_it_back() {
+    let calm = Some((0.5, (500, 1e-3, 0.05), 0.0, 0.0, 1.0));
+    let hurt = |used, limit, held_back| {
+        TopRow::new(&hold(row(1, &[], calm), used, limit, held_back)).hurt().map(|hurt| hurt.short)
+    };
+    for (used, limit, held_back, at_limit) in [
+        (96e6, Some(100e6), 7.0, true),
+        (95e6, Some(100e6), 1.0, true),
+        (94e6, Some(100e6), 7.0, false),
+        (96e6, Some(100e6), 0.0, false),
+        (96e6, None, 7.0, false),
+        (96e6, Some(0.0), 7.0, false),
+    ] {
+        let told = hurt(used, limit, held_back).unwrap();
+        assert_eq!(told == "memory at limit", at_limit, "{used} of {limit:?}, {held_back}: {told}");
+    }
+    // Waiting half of the time is worse; and both outrank use.
+    let waits = row(1, &[], Some((0.5, (500, 1e-3, 0.05), 0.5, 0.0, 1.0)));
+    let waits = TopRow::new(&hold(waits, 96e6, Some(100e6), 7.0));
+    assert_eq!(waits.hurt().unwrap().short, "waits for CPU: 50 %");
+    let full = TopRow::new(&hold(row(2, &[], calm), 96e6, Some(100e6), 7.0));
+    let busy = TopRow::new(&row(3, &[], Some((9.0, (500, 1e-3, 0.05), 0.0, 0.0, 1.0))));
+    let mut rows = [busy, full, waits];
+    Sort::Worst.apply(&mut rows);
+    assert_eq!(rows.map(|row| row.raw.entity), [1, 2, 3]);
+}
+
+#[test]
 fn throttling_from_a_file_stands_in_for_the_quota() {
     let mut row = row(1, &[("unit", "a.service")], None);
     row.values.push(counter(sched::THROTTLED, None, 0.5));
@@ -44,13 +72,13 @@ fn once_as_a_table() {
     let pipe = Out { terminal: false, color: false, width: None };
     let expected = "
 worker-3 · 5 pods · 10 s · complete · rajut: 0.31 % of a core · 22.0 MB · 1 of 1 probes
-POD                                                   CPU  WAIT p50  WAIT p99  WAIT/s   QUOTA  SWITCH/s  WHAT HURTS
-batch/etl-28190·job                                  2.00  200.0 µs   45.3 ms   4.0 %  62.4 %     512.4  held back by its CPU quota: 62 % of wall time
-shop/checkout-7d9f9c·api                             1.42    1.2 ms   38.1 ms  31.0 %   0.0 %     12.3k  waits for CPU: 31 % of wall time
-shop/recommendations-canary-5b9c7d4f6d-x2x9q·server  0.06  300.0 µs   12.0 ms   2.0 %   0.0 %      40.0  1 in 100 waits for CPU is over 12.0 ms
-shop/postgres-0·postgres                             0.33    4.0 µs  120.0 µs   0.0 %   0.0 %      90.0  ·
-evil/x\\u{1b}[2J\\u{202e}y·z                           0.00    0.0 µs    0.0 µs   0.0 %   0.0 %       0.0  ·
-sshd.service                                         0.00         ·         ·       ·       ·         ·  ·
+POD                                                   CPU  WAIT p50  WAIT p99  WAIT/s   QUOTA  SWITCH/s  MEMORY          WHAT HURTS
+batch/etl-28190·job                                  2.00  200.0 µs   45.3 ms   4.0 %  62.4 %     512.4   800M           held back by its CPU quota: 62 % of wall time
+shop/checkout-7d9f9c·api                             1.42    1.2 ms   38.1 ms  31.0 %   0.0 %     12.3k   412M ▆▆▆▆▆▆▁▁  waits for CPU: 31 % of wall time
+shop/postgres-0·postgres                             0.33    4.0 µs  120.0 µs   0.0 %   0.0 %      90.0   1.9G ▆▆▆▆▆▆▆▆  memory at limit: held back 35 times at 2.0G
+shop/recommendations-canary-5b9c7d4f6d-x2x9q·server  0.06  300.0 µs   12.0 ms   2.0 %   0.0 %      40.0      ·           1 in 100 waits for CPU is over 12.0 ms
+evil/x\\u{1b}[2J\\u{202e}y·z                           0.00    0.0 µs    0.0 µs   0.0 %   0.0 %       0.0      ·           ·
+sshd.service                                         0.00         ·         ·       ·       ·         ·      ·           ·
 ";
     assert_eq!(once(Format::Table, pipe), expected.trim_start());
     let narrow = once(Format::Table, Out { width: Some(80), ..pipe });
@@ -98,11 +126,11 @@ fn once_as_csv() {
     let mut lines = text.lines();
     assert_eq!(
         lines.next().unwrap(),
-        "start,end,entity,node,namespace,pod,container,workload,unit,cgroup,cpu_cores,wait_p50_s,wait_p99_s,wait_share,quota_share,switches_per_s"
+        "start,end,entity,node,namespace,pod,container,workload,unit,cgroup,cpu_cores,wait_p50_s,wait_p99_s,wait_share,quota_share,switches_per_s,memory_bytes,memory_limit_bytes"
     );
     assert_eq!(
         lines.next().unwrap(),
-        "2026-01-01T00:00:00Z,2026-01-01T00:00:10Z,4,worker-3,batch,etl-28190,job,,,,2,0.0002,0.0453,0.04,0.624,512.4"
+        "2026-01-01T00:00:00Z,2026-01-01T00:00:10Z,4,worker-3,batch,etl-28190,job,,,,2,0.0002,0.0453,0.04,0.624,512.4,800000000,"
     );
-    assert!(lines.last().unwrap().ends_with(",sshd.service,,0,,,,,"));
+    assert!(lines.last().unwrap().ends_with(",sshd.service,,0,,,,,,,"));
 }
