@@ -142,8 +142,7 @@ pub(crate) fn cold() -> Vec<Row> {
     let _sleepers: Vec<_> =
         cgroups.dirs.iter().map(|dir| Sleeper::start(dir, Duration::from_millis(57))).collect();
     let [empty, exact] = bench.ns([EMPTY, EXACT], Duration::from_secs(1));
-    let method =
-        "run-time statistics, 200 cgroups with a thread each that wakes every 57 ms, median of 9, raw";
+    let method = "run-time statistics, 200 cgroups with a thread each that wakes every 57 ms, switches from idle among the runs, median of 9, raw";
     vec![
         Row::beside("sched_switch.empty.cold.raw", empty, "ns/run", method),
         Row::at_most("sched_switch.cold.raw", exact, "ns/run", 500.0, method),
