@@ -110,7 +110,7 @@ pub(crate) struct AgentArgs {
     /// Switch a probe off; may be repeated
     #[arg(long, env = "RAJUT_OFF", value_name = "PROBE", value_delimiter = ',', value_parser = values::probe)]
     pub(crate) off: Vec<String>,
-    /// Use only this rung of each ladder, to compare: exact, short
+    /// Use only this rung of each ladder, to compare: exact, exact-fork, short
     #[arg(long, env = "RAJUT_RUNG", value_name = "RUNG", value_parser = values::rung)]
     pub(crate) rung: Option<String>,
     /// Entities with numbers of their own; the rest is folded into `other` [default: 1024]

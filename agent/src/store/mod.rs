@@ -20,6 +20,8 @@ use self::{
     groups::Groups,
     history::{History, add_gaps},
 };
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
 use crate::{
     model::{Entity, EntityId, Gap, Label, Labels, Sample, Utc, Values, Window, rising},
     probes::Column,
@@ -105,13 +107,23 @@ pub enum SelectError {
     #[error("the range is empty: its end is not after its start")]
     EmptyRange,
     /// Nothing of the range is stored.
-    #[error("nothing is stored for that time: history holds {} s, newest window ends at {}", .held.as_secs(), .newest.0 / 1_000_000_000)]
+    #[error("nothing is stored for that time: {}", history(*.held, *.newest))]
     NotStored {
         /// How far back history goes.
         held: Duration,
         /// Where the newest window ends.
         newest: Utc,
     },
+}
+
+/// What there is instead, for people.
+fn history(held: Duration, newest: Utc) -> String {
+    if newest == Utc::default() {
+        return "no window is over yet".to_owned();
+    }
+    let end = OffsetDateTime::from_unix_timestamp(newest.0.div_euclid(1_000_000_000)).ok();
+    let end = end.and_then(|end| end.format(&Rfc3339).ok()).unwrap_or_else(|| newest.0.to_string());
+    format!("history holds {} s, newest window ends at {end}", held.as_secs())
 }
 
 /// One stored window, unpacked.
