@@ -56,13 +56,6 @@ pub(crate) fn rows() -> Vec<Row> {
             25.0,
             "resident memory as 200 cgroups were just seen",
         ),
-        Row::at_most(
-            "agent.records",
-            all.rings,
-            "per event",
-            0.0,
-            "ring buffers that carry events to user space: there is none",
-        ),
     ]
 }
 
@@ -72,7 +65,6 @@ struct Cost {
     collection: f64,
     maps: f64,
     resident: f64,
-    rings: f64,
 }
 
 fn measure(args: &[&str]) -> Cost {
@@ -92,13 +84,11 @@ fn measure(args: &[&str]) -> Cost {
     let resident = rss(&agent);
     let before = cpu(&agent);
     std::thread::sleep(Duration::from_secs(u64::from(WINDOWS)));
-    let rows = status["ledger"].as_array().unwrap();
     Cost {
         start_up,
         collection: (cpu(&agent) - before) / f64::from(WINDOWS),
         maps: status["self"]["maps_bytes"].as_f64().unwrap(),
         resident,
-        rings: rows.iter().filter(|row| row["source"] == "ring").count() as f64,
     }
 }
 

@@ -5,7 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aya::{Btf, programs::BtfTracePoint};
+use aya::{
+    Btf,
+    maps::{Map, RingBuf},
+    programs::BtfTracePoint,
+};
 use rajut::kernel::{
     Config,
     load::{self, Loaded},
@@ -51,6 +55,24 @@ impl Bench {
 
     fn counts(&mut self, name: &str) -> ProgramCounts {
         counts(&program(&mut self.loaded, name).fd().unwrap().as_fd().as_raw_fd()).unwrap()
+    }
+
+    /// Records that wait in the object's rings for user space; no map of another sort could carry any.
+    fn records(&mut self) -> u64 {
+        let mut records = 0;
+        for (name, map) in self.loaded.object.maps_mut() {
+            match map {
+                Map::RingBuf(_) => {
+                    let mut ring = RingBuf::try_from(map).unwrap();
+                    while ring.next().is_some() {
+                        records += 1;
+                    }
+                }
+                Map::PerfEventArray(_) => panic!("{name} carries an event at a time"),
+                _ => {}
+            }
+        }
+        records
     }
 
     /// Nanoseconds of a run, averaged over `time`.
@@ -127,11 +149,20 @@ pub(crate) fn hot() -> Vec<Row> {
     let mut bench = Bench::new();
     let _pair = Pair::start(0);
     let [empty, exact, short] = bench.ns([EMPTY, EXACT, SHORT], Duration::from_millis(250));
+    let runs = bench.counts(EXACT).runs as f64;
+    let records = bench.records() as f64;
     let method = "run-time statistics, two threads on one CPU, median of 9, less an empty program's";
     vec![
         Row::beside("sched_switch.empty.raw", empty, "ns/run", method),
         Row::at_most("sched_switch.hot.net", exact - empty, "ns/run", 60.0, method),
         Row::beside("sched_switch.short.hot.net", short - empty, "ns/run", method),
+        Row::at_most(
+            "sched_switch.records",
+            records / runs,
+            "per run",
+            0.0,
+            "records in every ring of the object after the runs of the exact form above",
+        ),
     ]
 }
 

@@ -109,15 +109,29 @@ fn fifo_hog(muster: &mut Muster) {
 }
 
 fn rallies(muster: &mut Muster, pairs: u32) -> Result<()> {
+    play(muster, pairs, |task| task.goes_on())
+}
+
+fn switchers(muster: &mut Muster, threads: u32, rate: u32) -> Result<()> {
+    play(muster, threads / 2, move |task| task.wait_turn(rate))
+}
+
+/// Pairs of threads that hand a byte to and fro, as long as and whenever the first of them goes on.
+fn play(
+    muster: &mut Muster,
+    pairs: u32,
+    goes_on: impl Fn(&mut Task) -> bool + Copy + Send + 'static,
+) -> Result<()> {
     for _ in 0..pairs {
         let (mut ball, mut throw) = io::pipe().context("cannot make a pipe")?;
         let (mut back, mut throw_back) = io::pipe().context("cannot make a pipe")?;
         muster.add("ping", move |task| {
-            while task.goes_on() {
+            while goes_on(task) {
                 throw.write_all(&[1])?;
                 back.read_exact(&mut [0])?;
                 task.operations += 1;
             }
+            // Its pipe ends here, and with it the other one's game.
             Ok(())
         });
         muster.add("pong", move |task| {
@@ -153,30 +167,6 @@ pub(crate) fn child() {
         black_box(());
     }
     std::thread::sleep(LIFE - WORK);
-}
-
-fn switchers(muster: &mut Muster, threads: u32, rate: u32) -> Result<()> {
-    for _ in 0..threads / 2 {
-        let (mut ball, mut throw) = io::pipe().context("cannot make a pipe")?;
-        let (mut back, mut throw_back) = io::pipe().context("cannot make a pipe")?;
-        muster.add("ping", move |task| {
-            while task.wait_turn(rate) {
-                throw.write_all(&[1])?;
-                back.read_exact(&mut [0])?;
-                task.operations += 1;
-            }
-            // Its pipe ends here, and with it the other one's game.
-            Ok(())
-        });
-        muster.add("pong", move |task| {
-            while ball.read(&mut [0])? > 0 {
-                throw_back.write_all(&[1])?;
-                task.operations += 1;
-            }
-            Ok(())
-        });
-    }
-    Ok(())
 }
 
 fn sleepers(muster: &mut Muster, threads: u32) {

@@ -7,6 +7,7 @@
 // The kernel-facing room: the one that maps memory and makes system calls of its own.
 #![allow(unsafe_code)]
 
+mod account;
 pub mod btf;
 pub mod ladder;
 pub mod load;
@@ -16,6 +17,7 @@ pub mod object;
 mod privilege;
 pub mod program_info;
 mod read;
+mod release;
 pub mod topology;
 
 use std::time::Instant;

@@ -1,47 +1,40 @@
-//! From maps to a `Reading`, to the ledger and to the probes' state; and slots given back.
+//! From maps to a `Reading`.
 
-use std::{collections::BTreeMap, fs, ptr, time::Instant};
+use std::time::Instant;
 
 use aya::{
     TestRun as _,
     maps::{HashMap, MapError},
-    programs::{BtfTracePoint, RawTracePoint, RawTracePointRunOptions},
+    programs::{RawTracePoint, RawTracePointRunOptions},
 };
 use rajut_ebpf::abi::{
-    cell::{Cell, FIRST, KERNEL, OTHER, RAJUT},
-    ledger::{Ledger, Program},
+    cell::{Cell, KERNEL, OTHER, RAJUT},
+    ledger::Program,
 };
 
 use super::{
     Kernel,
-    load::{program, queue},
-    program_info,
+    account::{ProgramTotals, ns_per_run},
+    load::program,
 };
 use crate::{
     model::{EntityId, Histogram, Lost, Reading, Values},
     probes::{Column, sched},
-    status::{LedgerRow, ProbeState, ProbeStatus},
 };
 
 /// What the last reading saw, to tell what came after it.
 #[derive(Debug)]
 pub struct Last {
     at: Instant,
-    programs: [ProgramTotals; Program::ALL.len()],
+    pub(super) programs: [ProgramTotals; Program::ALL.len()],
     /// The probe's share of one CPU between the last two readings.
-    share: Option<f64>,
+    pub(super) share: Option<f64>,
     flushes: u64,
     columns: Columns,
 }
 
 /// Readings between two looks at which CPUs are online.
 const LOOK_FOR_CPUS: u64 = 10;
-
-#[derive(Debug, Clone, Copy, Default)]
-struct ProgramTotals {
-    ledger: Ledger,
-    misses: u64,
-}
 
 /// The columns of `sched`, looked up once.
 #[derive(Debug)]
@@ -114,7 +107,7 @@ impl Kernel {
         Ok(())
     }
 
-    fn bills_tasks(&self) -> bool {
+    pub(super) fn bills_tasks(&self) -> bool {
         self.loaded.sched.rung.is_some_and(|rung| rung.bills_tasks)
     }
 
@@ -215,189 +208,4 @@ impl Kernel {
         self.last.programs = totals;
         lost
     }
-
-    fn totals(&self, program: Program) -> ProgramTotals {
-        let cpus = self.loaded.topology.possible as usize;
-        let mut sum = Ledger::default();
-        for cpu in 0..cpus {
-            let ledger = self.settled(program as usize * cpus + cpu);
-            // Exhaustive, so that a new count is not forgotten here.
-            let Ledger { attempted, applied, folded, no_storage, no_cell, timed, timed_ns, reserved: _ } =
-                ledger;
-            sum.attempted += attempted;
-            sum.applied += applied;
-            sum.folded += folded;
-            sum.no_storage += no_storage;
-            sum.no_cell += no_cell;
-            sum.timed += timed;
-            sum.timed_ns += timed_ns;
-        }
-        ProgramTotals { ledger: sum, misses: self.misses(program) }
-    }
-
-    /// A ledger as it stands between two runs: a run in flight has counted its entry and not yet its end.
-    fn settled(&self, index: usize) -> Ledger {
-        let mut ledger = Ledger::default();
-        for _ in 0..16 {
-            ledger = self.loaded.ledgers.get(index).unwrap_or_default();
-            if ledger.attempted == ledger.applied + ledger.no_storage + ledger.no_cell {
-                break;
-            }
-            std::hint::spin_loop();
-        }
-        ledger
-    }
-
-    /// Events that the kernel did not hand to the program.
-    fn misses(&self, program: Program) -> u64 {
-        let name = match (program, self.loaded.sched.rung) {
-            (Program::Switch, Some(rung)) => rung.program,
-            _ => return 0,
-        };
-        self.loaded
-            .object
-            .program(name)
-            .and_then(|program| <&BtfTracePoint>::try_from(program).ok())
-            .and_then(|program| program.fd().ok())
-            .and_then(|fd| {
-                use std::os::fd::{AsFd as _, AsRawFd as _};
-                program_info::counts(&fd.as_fd().as_raw_fd()).ok()
-            })
-            .map_or(0, |counts| counts.misses)
-    }
-
-    pub(super) fn ledger_rows(&self) -> Vec<LedgerRow> {
-        let Some(rung) = self.loaded.sched.rung else { return Vec::new() };
-        Program::ALL
-            .into_iter()
-            .filter(|program| *program != Program::Flush || rung.bills_tasks)
-            .map(|program| {
-                let ProgramTotals { ledger, misses } = self.totals(program);
-                let reasons = |pairs: &[(&str, u64)]| -> BTreeMap<String, u64> {
-                    pairs.iter().filter(|(_, n)| *n != 0).map(|(r, n)| ((*r).to_owned(), *n)).collect()
-                };
-                LedgerRow {
-                    source: program.name().to_owned(),
-                    misses,
-                    attempted: ledger.attempted,
-                    applied: ledger.applied,
-                    folded: ledger.folded,
-                    dropped: reasons(&[("no_storage", ledger.no_storage), ("no_cell", ledger.no_cell)]),
-                    details_dropped: BTreeMap::new(),
-                }
-            })
-            .collect()
-    }
-
-    pub(super) fn probe_status(&self) -> Vec<ProbeStatus> {
-        let verdict = &self.loaded.sched;
-        let switch = &self.last.programs[Program::Switch as usize].ledger;
-        let state = match verdict.rung {
-            Some(_) => ProbeState::On,
-            None if verdict.reasons.is_empty() => ProbeState::Off,
-            None => ProbeState::Unsupported,
-        };
-        vec![ProbeStatus {
-            name: sched::PROBE.name,
-            state,
-            programs: verdict.rung.is_some(),
-            rung: verdict.rung.map_or_else(String::new, |rung| rung.title.to_owned()),
-            reason: self.reasons().join("; "),
-            runs: switch.attempted,
-            ns_per_run: ns_per_run(switch),
-            cpu_share: self.last.share,
-        }]
-    }
-
-    fn reasons(&self) -> Vec<String> {
-        let mut reasons = self.loaded.sched.reasons.clone();
-        if self.bills_tasks() && !self.loaded.quota {
-            reasons.push(
-                "waits are not told apart by cause: this kernel (before 6.12) does not say when".to_owned(),
-            );
-        }
-        reasons
-    }
-
-    /// Each map's `memlock` in fdinfo: what the kernel charges for it.
-    pub(super) fn map_memory(&self) -> u64 {
-        use std::os::fd::{AsFd as _, AsRawFd as _};
-        self.loaded
-            .object
-            .maps()
-            .filter_map(|(_, map)| super::load::data(map))
-            .filter_map(|data| {
-                let path = format!("/proc/self/fdinfo/{}", data.fd().as_fd().as_raw_fd());
-                let text = fs::read_to_string(path).ok()?;
-                text.lines().find_map(|line| line.strip_prefix("memlock:"))?.trim().parse::<u64>().ok()
-            })
-            .sum()
-    }
-
-    /// The protocol with the programs: the cgroup is gone, so that no task can be in it, or has done nothing for many
-    /// windows; nobody writes these cells. A task that still remembers the slot sees another generation and looks its own
-    /// up. One of a silent cgroup that wakes up in this very moment loses what it did in it.
-    pub(super) fn release_slots(&mut self, gone: &[EntityId]) -> Vec<EntityId> {
-        let slots = self.loaded.slot_ids.count();
-        let mut freed = Vec::new();
-        for id in gone {
-            let slot = match self.forget(id.0) {
-                Ok(Some(slot)) if slot >= FIRST && (slot as usize) < slots => slot as usize,
-                Ok(_) => continue,
-                Err(error) => {
-                    tracing::warn!(id = id.0, %error, "cannot take a cgroup out of the slot table");
-                    continue;
-                }
-            };
-            self.loaded.slot_ids.set(slot, 0);
-            for shard in 0..self.loaded.topology.shards as usize {
-                let index = shard * slots + slot;
-                let Some(cell) = self.loaded.cells.get(index) else { continue };
-                let generation = cell.generation.wrapping_add(1);
-                self.loaded.cells.set(index, Cell { generation, ..Cell::EMPTY });
-            }
-            self.give("FREE_SLOTS", slot as u32);
-            freed.push(*id);
-        }
-        if !freed.is_empty() {
-            self.retry_the_unlucky();
-        }
-        freed
-    }
-
-    /// Those who found no slot free may look again.
-    fn retry_the_unlucky(&self) {
-        let slots = self.loaded.slot_ids.count();
-        for shard in 0..self.loaded.topology.shards as usize {
-            let Some(cell) = self.loaded.cells.pointer(shard * slots + OTHER as usize) else { continue };
-            // SAFETY: inside the mapping. Only this word is written, which programs never do, so that counts to which
-            // they are adding are left alone.
-            unsafe {
-                let generation = &raw mut (*cell).generation;
-                ptr::write_volatile(generation, ptr::read_volatile(generation).wrapping_add(1));
-            }
-        }
-    }
-
-    /// Takes a cgroup out of the slot table, and gives the slot that it had.
-    fn forget(&mut self, id: u64) -> Result<Option<u32>, MapError> {
-        let Some(map) = self.loaded.object.map_mut("SLOT_OF") else { return Ok(None) };
-        let mut slots = HashMap::<_, u64, u32>::try_from(map)?;
-        match slots.get(&id, 0) {
-            Ok(slot) => slots.remove(&id).map(|()| Some(slot)),
-            Err(MapError::KeyNotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn give(&mut self, pool: &str, value: u32) {
-        let given = queue(&mut self.loaded.object, pool).and_then(|mut queue| Ok(queue.push(value, 0)?));
-        if let Err(error) = given {
-            tracing::warn!(pool, value, %error, "cannot give back");
-        }
-    }
-}
-
-fn ns_per_run(ledger: &Ledger) -> Option<f64> {
-    (ledger.timed != 0).then(|| ledger.timed_ns as f64 / ledger.timed as f64)
 }
